@@ -1,0 +1,106 @@
+"""The composition root: settings, engine, storage and guard become a Flask application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import sqlalchemy as sa
+from flask import Flask
+
+from data_resource_api.admin import register_admin
+from data_resource_api.database.engine import create_engine
+from data_resource_api.errors import DrgError, Unavailable
+from data_resource_api.generator import Generator
+from data_resource_api.rest.flask_app import answer_errors
+from data_resource_api.security import Guard, guard_for
+from data_resource_api.settings import Settings
+from data_resource_api.storage import storage_for
+from data_resource_api.ui import register_pages
+
+#: First path segments of the service's own routes; everything else is the generated API's.
+OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
+
+_Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The service as a WSGI application.
+
+    :param settings: from the environment by default.
+    :raises ConfigurationError: a setting is wrong or missing.
+    """
+    settings = settings or Settings.from_environment()
+    configure_logging(settings)
+    guard = guard_for(settings)
+    engine = create_engine(
+        settings.sqlalchemy_url or _embedded_url(settings),
+        pool_size=settings.pool_size,
+        statement_timeout=settings.statement_timeout,
+    )
+    generator = Generator(settings, engine, storage_for(settings))
+    app = Flask("data_resource_api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.extensions["data_resource_api"] = generator
+    answer_errors(app)
+    app.register_error_handler(sa.exc.OperationalError, _database_away)
+    register_admin(app, generator)
+    register_pages(app, generator)
+    app.wsgi_app = Dispatcher(app, generator, guard)  # type: ignore[method-assign]
+    generator.restore()
+    return app
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, unless the process has its own logging already."""
+    logger = logging.getLogger("data_resource_api")
+    logger.setLevel(settings.log_level)
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+
+
+def _embedded_url(settings: Settings) -> str:
+    from data_resource_api.database.embedded import join
+
+    return join(settings.data_dir).url
+
+
+def _database_away(error: sa.exc.OperationalError) -> Any:
+    raise Unavailable("The database cannot be reached.") from error
+
+
+class Dispatcher:
+    """Sends a request to the service's own routes or to the generated API that is live."""
+
+    def __init__(self, app: Flask, generator: Generator, guard: Guard) -> None:
+        self._app = app
+        self._own = app.wsgi_app
+        self._generator = generator
+        self._guard = guard
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one WSGI request."""
+        try:
+            self._guard.check(environ)
+            segment = environ.get("PATH_INFO", "").lstrip("/").partition("/")[0]
+            if segment in OWN_SEGMENTS:
+                return self._own(environ, start_response)
+            live = self._generator.keep_up()
+            if live.problem is not None:
+                raise live.problem
+        except DrgError as error:
+            return self._refuse(error)(environ, start_response)
+        if live.app is None:
+            return self._own(environ, start_response)
+        return live.app(environ, start_response)
+
+    def _refuse(self, error: DrgError) -> _Wsgi:
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            with self._app.request_context(environ):
+                response = self._app.make_response(self._app.handle_user_exception(error))
+            return response(environ, start_response)
+
+        return application

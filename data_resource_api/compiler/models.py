@@ -1,0 +1,81 @@
+"""SQLAlchemy models of generated tables, for those who use the database without the API.
+
+Mapped imperatively, so that a column may have any name (``metadata``, ``class``, ``order items``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from data_resource_api.compiler.relationships import Association
+from data_resource_api.compiler.tables import ResourceTable
+
+
+def map_models(
+    metadata: sa.MetaData,
+    tables: Mapping[str, ResourceTable],
+    associations: Iterable[Association],
+) -> Mapping[str, type[Any]]:
+    """A class for every table that has a primary key, by the table's name.
+
+    A foreign key from ``program`` to ``provider`` gives ``program.provider`` and
+    ``provider.program_collection``; a many-to-many pair gives a ``…_collection`` on both sides. Where
+    a column has that name, or a second relationship does, ``_by_`` and the fields' names follow.
+    """
+    registry = orm.registry(metadata=metadata)
+    classes = {
+        table.name: type(table.name, (), {"__init__": _construct, "__doc__": table.entry.description})
+        for table in tables.values()
+        if table.key
+    }
+    properties: dict[str, dict[str, Any]] = {name: {} for name in classes}
+
+    def free_name(owner: str, wanted: str, fields: Iterable[str]) -> str:
+        taken = properties[owner].keys() | tables[owner].fields.keys()
+        return wanted if wanted not in taken else f"{wanted}_by_{'_'.join(fields)}"
+
+    for table in tables.values():
+        for key in table.foreign_keys:
+            if table.name not in classes or key.resource not in classes:
+                continue
+            scalar = free_name(table.name, key.resource, key.fields)
+            properties[table.name][scalar] = None
+            collection = free_name(key.resource, f"{table.name}_collection", key.fields)
+            columns = [table.table.c[field] for field in key.fields]
+            targets = [tables[key.resource].table.c[field] for field in key.references]
+            properties[table.name][scalar] = orm.relationship(
+                classes[key.resource],
+                foreign_keys=columns,
+                remote_side=targets,
+                back_populates=collection,
+            )
+            properties[key.resource][collection] = orm.relationship(
+                classes[table.name], foreign_keys=columns, back_populates=scalar
+            )
+    for association in associations:
+        left, right = association.columns
+        columns_of = association.columns
+        names = {
+            left: free_name(left, f"{right}_collection", (columns_of[right].name,)),
+            right: free_name(right, f"{left}_collection", (columns_of[left].name,)),
+        }
+        for owner, other in ((left, right), (right, left)):
+            properties[owner][names[owner]] = orm.relationship(
+                classes[other], secondary=association.table, back_populates=names[other]
+            )
+    for name, class_ in classes.items():
+        registry.map_imperatively(class_, tables[name].table, properties=properties[name])
+    registry.configure()
+    return classes
+
+
+def _construct(self: object, **values: object) -> None:
+    """Set the given columns and relationships."""
+    for name, value in values.items():
+        if not hasattr(type(self), name):
+            raise TypeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        setattr(self, name, value)

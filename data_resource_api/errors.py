@@ -1,0 +1,178 @@
+"""Everything that can be refused, as one tree.
+
+    DrgError                                500
+    ├── BadRequest                          400
+    │   └── InvalidDocument                 400   a payload or a descriptor has faults, each with its place
+    ├── Forbidden                           403
+    ├── NotFound                            404
+    ├── MethodNotAllowed                    405   carries the methods that are allowed
+    ├── Conflict                            409
+    │   └── DatabaseDiffers                 409   the tables are not as the document describes them
+    ├── TooLarge                            413
+    ├── UnsupportedMediaType                415
+    └── Unavailable                         503   carries Retry-After
+        └── NotLoaded                       503   what is stored cannot be served until somebody mends it
+
+    ConfigurationError                      at start-up only: a setting is wrong, or one is missing
+
+An error is data: the class holds status and title, the instance a sentence and, where there is
+more to say, one sentence per fault. ``rest.response`` and ``admin`` render them; nothing here
+knows HTTP libraries or Flask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+
+class DrgError(Exception):
+    """A refusal that a client is told about.
+
+    :param detail: one sentence for a person.
+    :param errors: one sentence per fault, each starting with the place of the fault.
+    """
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal Server Error"
+
+    def __init__(self, detail: str, errors: Iterable[str] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+    def body(self) -> dict[str, object]:
+        """The answer's JSON: ``{"error", "errors"}``, ``errors`` only where there are some."""
+        body: dict[str, object] = {"error": self.detail}
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return body
+
+    def problem(self) -> dict[str, object]:
+        """The same as an RFC 9457 problem document."""
+        problem: dict[str, object] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            problem["errors"] = list(self.errors)
+        return problem
+
+
+class BadRequest(DrgError):
+    """The request itself is wrong; sending it again unchanged is of no use."""
+
+    status = 400
+    title = "Bad Request"
+
+
+class InvalidDocument(BadRequest):
+    """A payload or a descriptor has faults."""
+
+
+class Forbidden(DrgError):
+    """The client may not do this."""
+
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(DrgError):
+    """There is no such thing."""
+
+    status = 404
+    title = "Not Found"
+
+
+class MessageNotFound(NotFound):
+    """A 404 whose body the contract quotes: ``{"message": …}`` and nothing else."""
+
+    def body(self) -> dict[str, object]:
+        """The quoted body."""
+        return {"message": self.detail}
+
+
+class MethodNotAllowed(DrgError):
+    """The path exists, the verb does not."""
+
+    status = 405
+    title = "Method Not Allowed"
+
+    def __init__(self, detail: str, allowed: Iterable[str]) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(sorted(allowed))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``Allow``, as RFC 9110 asks."""
+        return {"Allow": ", ".join(self.allowed)}
+
+
+class DeleteUnimplemented(MethodNotAllowed):
+    """``DELETE`` of a row: whitelisted or not, nothing is ever deleted. The body is quoted."""
+
+    def body(self) -> dict[str, object]:
+        """The quoted body."""
+        return {"message": self.detail}
+
+
+class Conflict(DrgError):
+    """The request is fine and clashes with what is there."""
+
+    status = 409
+    title = "Conflict"
+
+
+class DatabaseDiffers(Conflict):
+    """The tables in the database are not the ones that the document describes."""
+
+
+class TooLarge(DrgError):
+    """The body is larger than ``DRG_MAX_BODY_BYTES``."""
+
+    status = 413
+    title = "Content Too Large"
+
+
+class UnsupportedMediaType(DrgError):
+    """The body is not JSON."""
+
+    status = 415
+    title = "Unsupported Media Type"
+
+
+class Unavailable(DrgError):
+    """The service cannot answer now, and may later."""
+
+    status = 503
+    title = "Service Unavailable"
+    retry_after = 2
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``Retry-After``, in seconds."""
+        return {"Retry-After": str(self.retry_after)}
+
+
+class NotLoaded(Unavailable):
+    """What is stored cannot be served; posting a payload repairs it."""
+
+    retry_after = 30
+
+
+class ConfigurationError(Exception):
+    """A setting is wrong or missing; the service does not start.
+
+    :param errors: one sentence per setting, naming it and the remedy.
+    """
+
+    def __init__(self, *errors: str) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors

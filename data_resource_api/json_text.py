@@ -1,0 +1,121 @@
+"""JSON as text: read and written digit for digit.
+
+Reading never goes through a binary float (``1.10`` stays ``Decimal("1.10")``), refuses what is not
+JSON (NaN, Infinity) and what PostgreSQL cannot hold (NUL, lone surrogates). Writing is orjson's;
+decimals and integers beyond 64 bits leave as the digits that came in. RFC 8259.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+from data_resource_api.errors import BadRequest
+
+#: Nesting allowed in a document; deeper ones are an attack or an accident.
+MAX_DEPTH = 200
+
+_INT64 = range(-(2**63), 2**63)
+_ESCAPE_TO_CHECK = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_OPENERS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def read_json(body: bytes) -> Any:
+    """Parse a JSON text (UTF-8).
+
+    :returns: dict, list, str, int, Decimal, bool or None. Integers beyond 64 bits are Decimals.
+    :raises BadRequest: it is not JSON, is nested deeper than ``MAX_DEPTH`` or holds a character
+        that cannot be stored.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+    if _depth(text) > MAX_DEPTH:
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    try:
+        value = json.loads(
+            text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
+        )
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
+    if _ESCAPE_TO_CHECK.search(text):
+        _refuse_unstorable(value)
+    return value
+
+
+def write_json(value: object) -> bytes:
+    """Serialise to compact JSON; see the module's docstring for numbers."""
+    return orjson.dumps(value, default=_number_text)
+
+
+def pretty_json(value: object) -> bytes:
+    """Serialise to indented JSON with a final newline, for files that people read."""
+    return orjson.dumps(
+        value, default=_number_text, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of the value, whatever its white space and the order of its keys."""
+    text = orjson.dumps(value, default=_number_text, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()
+
+
+def _number_text(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise BadRequest(f"The number {text[:40]} is too large.") from None
+
+
+def _integer(text: str) -> int | Decimal:
+    if len(text) <= 20 and (number := int(text)) in _INT64:
+        return number
+    return Decimal(text)
+
+
+def _refuse_constant(name: str) -> None:
+    raise BadRequest(f"The body is not JSON: {name} is not a JSON value.")
+
+
+def _depth(text: str) -> int:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for match in _OPENERS.finditer(text):
+        token = match.group()
+        if token in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in "]}":
+            depth -= 1
+    return deepest
+
+
+def _refuse_unstorable(value: object) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise BadRequest("The body holds the character U+0000, which cannot be stored.")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadRequest("The body holds half of a surrogate pair, which is not a character.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item)

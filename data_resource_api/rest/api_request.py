@@ -1,0 +1,113 @@
+"""What a client asks of one operation: typed, bounded, and checked as far as no table is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from data_resource_api.compiler.faults import json_name, nearest, quote
+from data_resource_api.compiler.openapi import Kind, Operation
+from data_resource_api.errors import BadRequest, UnsupportedMediaType
+from data_resource_api.json_text import read_json
+
+DEFAULT_LIMIT: Final = 20
+_LARGEST: Final = 2**63 - 1
+
+_PAGED: Final = frozenset({Kind.LIST, Kind.QUERY})
+_ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
+_ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """What HTTP brought.
+
+    :ivar key: the path's ``{id}``, decoded, or an empty string.
+    :ivar parameters: the query string's names and values, decoded, in order.
+    :ivar media_type: of the body, without parameters, in lower case.
+    """
+
+    key: str
+    parameters: Iterable[tuple[str, str]]
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One operation's intent.
+
+    :ivar limit: ``None`` where the client gave none and the operation has no default.
+    :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
+    """
+
+    operation: Operation
+    key: str
+    offset: int
+    limit: int | None
+    body: Any
+
+
+def parse(operation: Operation, raw: RawRequest, *, max_page_size: int) -> ApiRequest:
+    """Check a request against what every table has in common.
+
+    :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
+    :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
+    """
+    offset, limit = _page(operation, raw.parameters)
+    if limit is None and operation.kind is Kind.LIST:
+        limit = DEFAULT_LIMIT
+    return ApiRequest(
+        operation=operation,
+        key=raw.key,
+        offset=offset,
+        limit=None if limit is None else min(limit, max_page_size),
+        body=_body(operation, raw),
+    )
+
+
+def _page(operation: Operation, parameters: Iterable[tuple[str, str]]) -> tuple[int, int | None]:
+    known = ("offset", "limit") if operation.kind in _PAGED else ()
+    found: dict[str, int] = {}
+    faults: list[str] = []
+    for name, text in parameters:
+        if name not in known:
+            takes = f"; it takes {' and '.join(known)}" if known else "; it takes none"
+            faults.append(f"{name}: is not a parameter here{nearest(name, known) or takes + '.'}")
+        elif name in found:
+            faults.append(f"{name}: is given twice.")
+        else:
+            least = 0 if name == "offset" else 1
+            digits = text.isascii() and text.isdigit() and len(text) <= 19
+            if not digits or not least <= int(text) <= _LARGEST:
+                faults.append(f"{name}: must be a whole number from {least} on, not {quote(text)}.")
+                continue
+            found[name] = int(text)
+    if faults:
+        raise BadRequest("The query string is wrong.", faults)
+    return found.get("offset", 0), found.get("limit")
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a media type says JSON: ``application/json`` or ``application/…+json``."""
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+
+
+def _body(operation: Operation, raw: RawRequest) -> Any:
+    if operation.kind not in _ROW_BODIES and operation.kind not in _ID_BODIES:
+        return None
+    if not is_json(raw.media_type):
+        raise UnsupportedMediaType(
+            f"The body must be application/json, not {quote(raw.media_type or 'unnamed')}."
+        )
+    body = read_json(raw.body)
+    if operation.kind in _ID_BODIES:
+        return body if isinstance(body, list) else [body]
+    if not isinstance(body, dict):
+        raise BadRequest(f"The body must be a JSON object, not {json_name(body)}.")
+    if operation.kind is Kind.QUERY and not body:
+        raise BadRequest("The body must name at least one field to look for.")
+    return body

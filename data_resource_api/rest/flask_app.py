@@ -1,0 +1,169 @@
+"""A ``DataResource`` as a Flask application: one URL rule per operation, nothing else."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
+
+from data_resource_api.compiler.data_resource import DataResource
+from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.errors import (
+    BadRequest,
+    DrgError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+)
+from data_resource_api.rest.api_request import RawRequest
+from data_resource_api.rest.pipeline import answer
+from data_resource_api.rest.plan import OperationContext
+from data_resource_api.rest.response import Reply, refusal
+from data_resource_api.rest.statements import TableStatements
+
+if TYPE_CHECKING:
+    from data_resource_api.settings import Settings
+
+logger = logging.getLogger("data_resource_api")
+
+
+def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Settings) -> Flask:
+    """The generated API of one data resource.
+
+    Built afresh for every data resource: Flask does not take rules after its first request.
+    """
+    app = Flask("data_resource_api.generated", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    answer_errors(app)
+    statements = {name: TableStatements(table) for name, table in resource.tables.items()}
+    verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for operation in resource.operations:
+        verbs[_shape_of_path(operation)].append(operation.verb.upper())
+    for operation in resource.operations:
+        allowed = [verb for verb in verbs[_shape_of_path(operation)] if verb != "DELETE"]
+        if "GET" in allowed:
+            allowed.append("HEAD")
+        context = OperationContext(
+            resource, operation, statements, allowed=allowed, max_page_size=settings.max_page_size
+        )
+        for index, rule in enumerate(_rules(app, operation)):
+            app.add_url_rule(
+                rule,
+                endpoint=f"{operation.place}{' (lower case)' if index else ''}",
+                view_func=_view(context, engine),
+                methods=[operation.verb.upper()],
+                provide_automatic_options=False,
+            )
+    return app
+
+
+def _shape_of_path(operation: Operation) -> tuple[str, ...]:
+    return (operation.shape, operation.table, operation.related or "")
+
+
+def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Response]:
+    def view(key: str = "", **_: str) -> Response:
+        raw = RawRequest(
+            key=key,
+            parameters=request.args.items(multi=True),
+            media_type=request.mimetype,
+            body=request.get_data(cache=False),
+        )
+        return to_response(answer(context, engine, raw))
+
+    return view
+
+
+def _rules(app: Flask, operation: Operation) -> list[str]:
+    """The rule as the document writes it and, where that differs, in the tables' own lower case."""
+    first, *rest = operation.segments
+    names = [(first, *rest)]
+    related = (operation.related,) if operation.related else ()
+    lower = {
+        Shape.ROWS: (operation.table,),
+        Shape.ROW: (operation.table, "{id}"),
+        Shape.QUERY: (operation.table, "query"),
+        Shape.RELATED: (operation.table, "{id}", *related),
+    }[operation.shape]
+    plain = tuple("{id}" if _is_key(operation, index) else name for index, name in enumerate(names[0]))
+    return [
+        "/" + "/".join(_segment(app, name) for name in segments)
+        for segments in dict.fromkeys((plain, lower))
+    ]
+
+
+def _is_key(operation: Operation, index: int) -> bool:
+    return index == 1 and operation.shape in (Shape.ROW, Shape.RELATED)
+
+
+def _segment(app: Flask, name: str) -> str:
+    """A path segment as part of a rule; werkzeug reads ``<`` and ``>`` as its own."""
+    if name == "{id}":
+        return "<key>"
+    if "<" not in name and ">" not in name:
+        return name
+    converters: Mapping[str, Any] = app.url_map.converters
+    converter = f"name{len(converters)}"
+    app.url_map.converters[converter] = type(
+        converter, (BaseConverter,), {"regex": re.escape(name), "part_isolating": True}
+    )
+    return f"<{converter}:{converter}>"
+
+
+# ── answers, for both applications ───────────────────────────────────────────────────────────────
+
+
+def to_response(reply: Reply) -> Response:
+    """An answer as Flask sends it."""
+    response = Response(reply.body, reply.status, mimetype=reply.media_type)
+    for name, value in reply.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def answer_errors(app: Flask) -> None:
+    """Answer everything that goes wrong in JSON, and log what is our own fault under an id."""
+    app.register_error_handler(DrgError, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _failed)
+
+
+def _refused(error: DrgError) -> Response:
+    accepted = request.accept_mimetypes
+    problem = accepted.best_match(("application/json", "application/problem+json"))
+    return to_response(refusal(error, problem=problem == "application/problem+json"))
+
+
+def _http_error(error: HTTPException) -> Response:
+    """What Flask and werkzeug refuse, in our own words."""
+    if error.response is not None:  # a redirect of the router's
+        return Response(error.response.get_data(), error.response.status, error.response.headers)
+    match error.code:
+        case 404:
+            return _refused(NotFound(f"There is nothing at {request.path}."))
+        case 405:
+            allowed = getattr(error, "valid_methods", None) or ()
+            return _refused(
+                MethodNotAllowed(f"{request.method} is not enabled at {request.path}.", allowed)
+            )
+        case 413 if isinstance(error, RequestEntityTooLarge):
+            limit = request.max_content_length
+            return _refused(TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES)."))
+        case _:
+            return _refused(BadRequest(error.description or "The request cannot be read."))
+
+
+def _failed(error: Exception) -> Response:
+    identity = uuid.uuid4().hex
+    logger.error("Request %s %s failed: %s", request.method, request.path, identity, exc_info=error)
+    return _refused(DrgError(f"Something went wrong here; it is logged under {identity}."))

@@ -1,0 +1,332 @@
+"""What an operation does: an intent becomes statements, and their rows an answer.
+
+A plan is a generator without input or output of its own: it yields a ``Statement``, is sent the rows,
+and returns a ``Reply``. ``rest.transaction`` runs it. To add an operation, add a function and a row to
+``PLANS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Final
+
+from data_resource_api.compiler.data_resource import DataResource
+from data_resource_api.compiler.faults import nearest, quote
+from data_resource_api.compiler.fields import Field, FieldError
+from data_resource_api.compiler.openapi import Kind, Operation
+from data_resource_api.compiler.tables import ResourceTable
+from data_resource_api.errors import (
+    BadRequest,
+    DeleteUnimplemented,
+    MessageNotFound,
+    NotFound,
+)
+from data_resource_api.rest.api_request import ApiRequest
+from data_resource_api.rest.response import Reply, RowWriter, created, json_reply, page_links
+from data_resource_api.rest.statements import (
+    AssociationStatements,
+    Statement,
+    TableStatements,
+    numbered,
+)
+
+Rows = Sequence[tuple[Any, ...]]
+Plan = Generator[Statement, Rows, Reply]
+
+#: How often a generated key that a client's row has taken in between is drawn again.
+_MOST_DRAWS: Final = 10
+
+
+class OperationContext:
+    """All that an operation needs of its tables, made once when the data resource is loaded.
+
+    :ivar path: the list's path, as links and ``Location`` write it.
+    :ivar allowed: the verbs of the operation's path.
+    """
+
+    def __init__(
+        self,
+        resource: DataResource,
+        operation: Operation,
+        statements: Mapping[str, TableStatements],
+        *,
+        allowed: Sequence[str],
+        max_page_size: int,
+    ) -> None:
+        self.operation = operation
+        self.table: ResourceTable = resource.tables[operation.table]
+        self.statements = statements[operation.table]
+        self.writer = RowWriter(self.table.fields.values())
+        self.path = "/" + operation.segments[0]
+        self.allowed = allowed
+        self.max_page_size = max_page_size
+        if operation.related is not None:
+            self.related = resource.tables[operation.related]
+            self.association = AssociationStatements(
+                resource.association(operation.table, operation.related), self.table, self.related
+            )
+
+    def key(self, text: str) -> Any:
+        """The path's ``{id}`` as a value of the key's column.
+
+        :raises NotFound: it cannot be a key of this table.
+        """
+        try:
+            return _key_value(_key_field(self.table), text)
+        except FieldError:
+            raise self.not_found(text) from None
+
+    def not_found(self, key: object) -> NotFound:
+        """The answer for a row that is not there."""
+        return NotFound(f"There is no {self.table.name} with {self.table.key[0]} {quote(key)}.")
+
+
+def _key_field(table: ResourceTable) -> Field:
+    field = table.key_field
+    assert field is not None, "the compiler gives item paths only to tables with such a key"
+    return field
+
+
+def _key_value(field: Field, value: object) -> Any:
+    if isinstance(value, str) and "\0" in value:
+        raise FieldError("holds the character U+0000.")
+    if value is None:
+        raise FieldError("must not be null.")
+    return field.bind_any(value)
+
+
+# ── rows in ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The given fields, bound, in the table's order; and what is wrong, one line per field."""
+    bound: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for name, field in table.fields.items():
+        if name not in body or (field.generated and body[name] is None):
+            continue
+        try:
+            bound[name] = field.bind(body[name])
+        except FieldError as error:
+            faults[name] = f"{name}: {error}"
+    lines = list(faults.values())
+    for name in body:
+        if name not in table.fields:
+            lines.append(f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}")
+    return bound, lines
+
+
+def _missing(table: ResourceTable, body: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: is required."
+        for name, field in table.fields.items()
+        if field.required and name not in body
+    ]
+
+
+def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
+    if faults:
+        raise BadRequest(f"The body is not a valid {table.name}.", faults)
+
+
+# ── the operations ───────────────────────────────────────────────────────────────────────────────
+
+
+def _list(context: OperationContext, request: ApiRequest) -> Plan:
+    limit = request.limit
+    assert limit is not None
+    rows = yield Statement(context.statements.page, {"offset": request.offset, "limit": limit})
+    count = rows[0][0]
+    found = [context.writer.write(row[2:]) for row in rows if row[1] is not None]
+    links = page_links(context.path, request.offset, limit, count)
+    return json_reply(200, {context.table.name: found, "links": links})
+
+
+def _read(context: OperationContext, request: ApiRequest) -> Plan:
+    rows = yield Statement(context.statements.read, {"key": context.key(request.key)})
+    if not rows:
+        raise context.not_found(request.key)
+    return json_reply(200, context.writer.write(rows[0]))
+
+
+def _create(context: OperationContext, request: ApiRequest) -> Plan:
+    table = context.table
+    bound, faults = _bind_row(table, request.body)
+    _refuse(table, faults + _missing(table, request.body))
+    names, parameters = tuple(bound), numbered(bound.values())
+    generate = context.statements.generated and table.key[0] not in bound
+    rows = yield Statement(context.statements.insert_sql(names, generate), parameters)
+    for _ in range(_MOST_DRAWS):
+        if rows:
+            break
+        drawn = yield Statement(context.statements.draw, {})
+        names_with_key = (table.key[0], *names)
+        values = [drawn[0][0], *bound.values()]
+        rows = yield Statement(
+            context.statements.insert_sql(names_with_key, True), numbered(values)
+        )
+    return created(context.path, _shown_key(table, rows[0]) if table.key else None)
+
+
+def _shown_key(table: ResourceTable, row: Sequence[Any]) -> Any:
+    fields = [table.fields[name] for name in table.key]
+    shown = [
+        field.type.show(value) if field.type.show else value
+        for field, value in zip(fields, row, strict=True)
+    ]
+    return shown[0] if len(shown) == 1 else shown
+
+
+def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[str, Any]]:
+    """The key and the bound fields of a PUT or PATCH."""
+    table = context.table
+    key_name = table.key[0]
+    key = context.key(request.key)
+    body = dict(request.body)
+    stated = body.pop(key_name, request.key)
+    bound, faults = _bind_row(table, body)
+    try:
+        same = _key_value(table.fields[key_name], stated) == key
+    except FieldError:
+        same = False
+    if not same:
+        faults.insert(0, f"{key_name}: is {quote(stated)} and the path says {quote(request.key)}.")
+    _refuse(table, faults)
+    return key, bound
+
+
+def _updated(table: ResourceTable, row: Sequence[Any]) -> Reply:
+    message = "Successfully updated resource."
+    return json_reply(200, {"message": message, "id": _shown_key(table, row)})
+
+
+def _replace(context: OperationContext, request: ApiRequest) -> Plan:
+    table = context.table
+    key, bound = _change(context, request)
+    parameters = numbered(bound.values())
+    update = Statement(context.statements.update_sql(tuple(bound)), {**parameters, "key": key})
+    rows = yield update
+    if rows:
+        return _updated(table, rows[0])
+    _refuse(table, _missing(table, {**bound, table.key[0]: key}))
+    # The key comes after the fields, whose numbers are taken.
+    insert = context.statements.insert_sql((*bound, table.key[0]), True)
+    rows = yield Statement(insert, numbered([*bound.values(), key]))
+    if rows:
+        return created(context.path, _shown_key(table, rows[0]))
+    rows = yield update  # somebody else has just created it
+    if not rows:
+        raise context.not_found(request.key)
+    return _updated(table, rows[0])
+
+
+def _modify(context: OperationContext, request: ApiRequest) -> Plan:
+    key, bound = _change(context, request)
+    update = context.statements.update_sql(tuple(bound))
+    rows = yield Statement(update, {**numbered(bound.values()), "key": key})
+    if not rows:
+        raise context.not_found(request.key)
+    return _updated(context.table, rows[0])
+
+
+def _delete(context: OperationContext, _: ApiRequest) -> Plan:
+    raise DeleteUnimplemented("Unimplemented unsecure delete", context.allowed)
+    yield
+
+
+def _query(context: OperationContext, request: ApiRequest) -> Plan:
+    table = context.table
+    faults: list[str] = []
+    bound: dict[str, Any] = {}
+    nulls: list[str] = []
+    for name, value in request.body.items():
+        field = table.fields.get(name)
+        if field is None:
+            faults.append(f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}")
+        elif field.protected:
+            faults.append(f"{name}: is protected and cannot be looked for.")
+        elif value is None:
+            nulls.append(name)
+        else:
+            try:
+                bound[name] = field.bind_any(value)
+            except FieldError as error:
+                faults.append(f"{name}: {error}")
+    if faults:
+        raise BadRequest("The query cannot be asked.", faults)
+    most = context.max_page_size
+    limit = most + 1 if request.limit is None else request.limit
+    sql = context.statements.query_sql(tuple(bound), tuple(nulls))
+    page = {"offset": request.offset, "limit": limit}
+    rows = yield Statement(sql, {**numbered(bound.values()), **page})
+    if not rows:
+        raise MessageNotFound("No matches found")
+    if len(rows) > most:
+        raise BadRequest(f"More than {most} rows match; ask for them in pages with limit and offset.")
+    return json_reply(200, {"results": [context.writer.write(row) for row in rows]})
+
+
+def _related(context: OperationContext, request: ApiRequest) -> Plan:
+    key = context.key(request.key)
+    rows = yield Statement(context.association.read, {"key": key})
+    if not rows:
+        raise context.not_found(request.key)
+    return _ids(context, rows)
+
+
+def _ids(context: OperationContext, rows: Rows) -> Reply:
+    show = _key_field(context.related).type.show
+    ids = [row[1] for row in rows if row[1] is not None]
+    return json_reply(200, [show(id_) for id_ in ids] if show else ids)
+
+
+def _change_related(replace: bool) -> Callable[[OperationContext, ApiRequest], Plan]:
+    def plan(context: OperationContext, request: ApiRequest) -> Plan:
+        key = context.key(request.key)
+        field = _key_field(context.related)
+        ids: dict[Any, None] = {}
+        faults = []
+        for index, value in enumerate(request.body):
+            try:
+                ids[_key_value(field, value)] = None
+            except FieldError as error:
+                faults.append(f"[{index}]: {error}")
+        if faults:
+            raise BadRequest(f"The body must be a list of {context.related.name} keys.", faults)
+        given = {"key": key, "ids": list(ids)}
+        if not (yield Statement(context.statements.lock, {"key": key})):
+            raise context.not_found(request.key)
+        missing = yield Statement(context.association.missing, given)
+        if missing:
+            raise BadRequest(
+                f"Nothing was changed: not every {context.related.name} exists.",
+                [f"There is no {context.related.name} with {field.name} {row[0]}." for row in missing],
+            )
+        if replace:
+            yield Statement(context.association.remove_others, given)
+        yield Statement(context.association.add, given)
+        rows = yield Statement(context.association.read, {"key": key})
+        return _ids(context, rows)
+
+    return plan
+
+
+PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
+    Kind.LIST: _list,
+    Kind.READ: _read,
+    Kind.CREATE: _create,
+    Kind.REPLACE: _replace,
+    Kind.MODIFY: _modify,
+    Kind.DELETE: _delete,
+    Kind.QUERY: _query,
+    Kind.RELATED: _related,
+    Kind.RELATE: _change_related(replace=True),
+    Kind.ADD_RELATED: _change_related(replace=False),
+}
+
+#: Operations of several statements that must happen together or not at all.
+ATOMIC: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
+
+#: Operations that change nothing and can be asked again when a connection turns out to be lost.
+READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED})
+

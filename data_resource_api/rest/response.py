@@ -1,0 +1,88 @@
+"""Rows and refusals → HTTP answers: JSON bodies, links, ``Location``, problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from data_resource_api.compiler.fields import Field
+from data_resource_api.errors import DrgError
+from data_resource_api.json_text import write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+class RowWriter:
+    """Turns the rows of one table into JSON objects."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        # SQLAlchemy hands out quoted names, a subclass of str that orjson refuses as keys.
+        shows = [(str(field.name), field.type.show) for field in fields]
+        self._names = [name for name, _ in shows]
+        self._shown = [(name, show) for name, show in shows if show is not None]
+
+    def write(self, row: Sequence[Any]) -> dict[str, Any]:
+        """One row of the table's columns, in their order."""
+        written = dict(zip(self._names, row, strict=True))
+        for name, show in self._shown:
+            value = written[name]
+            if value is not None:
+                written[name] = show(value)
+        return written
+
+
+def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
+    """An answer with a JSON body."""
+    return Reply(status, write_json(value), headers or {})
+
+
+def created(path: str, key: object) -> Reply:
+    """201, with ``Location`` where the row can be addressed."""
+    body: dict[str, object] = {"message": "Successfully added new resource."}
+    if key is None:
+        return json_reply(201, body)
+    body["id"] = key
+    if isinstance(key, list):
+        return json_reply(201, body)
+    return json_reply(201, body, {"Location": f"{quoted_path(path)}/{quote(str(key), safe='')}"})
+
+
+def quoted_path(path: str) -> str:
+    """A decoded path as it stands in a URL (RFC 3986)."""
+    return quote(path, safe="/!$&'()*+,;=:@~")
+
+
+def page_links(path: str, offset: int, limit: int, count: int) -> list[dict[str, str]]:
+    """``self, first, prev, next, last``, those that exist; none for an empty table."""
+    if count == 0:
+        return []
+    offsets = {"self": offset, "first": 0}
+    if offset > 0:
+        offsets["prev"] = max(0, offset - limit)
+    if offset + limit < count:
+        offsets["next"] = offset + limit
+    offsets["last"] = (count - 1) // limit * limit
+    href = quoted_path(path)
+    return [
+        {"rel": rel, "href": f"{href}?offset={start}&limit={limit}"}
+        for rel, start in offsets.items()
+    ]
+
+
+def refusal(error: DrgError, *, problem: bool = False) -> Reply:
+    """An error as JSON, or as an RFC 9457 problem document where the client prefers one."""
+    if problem:
+        return Reply(
+            error.status, write_json(error.problem()), error.headers, "application/problem+json"
+        )
+    return Reply(error.status, write_json(error.body()), error.headers)

@@ -1,0 +1,210 @@
+"""The SQL of one table, compiled to text once per shape and kept.
+
+A statement's parameters are numbered (``p0``, ``p1`` …) in the order of the fields it was built for, so
+that a field's name never becomes a parameter's.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+
+from data_resource_api.compiler.relationships import Association
+from data_resource_api.compiler.tables import ResourceTable
+
+_DIALECT: Final = PGDialect_psycopg2()
+
+#: Shapes kept for one table and kind of statement; a client can make any number of them.
+_KEPT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text in psycopg2's ``pyformat`` style and the values it is run with."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+def compile_sql(statement: Any) -> str:
+    """The text of a SQLAlchemy statement for psycopg2."""
+    return str(statement.compile(dialect=_DIALECT))
+
+
+def numbered(values: Any) -> dict[str, Any]:
+    """``p0``, ``p1`` … for values in order."""
+    return {f"p{index}": value for index, value in enumerate(values)}
+
+
+class TableStatements:
+    """The statements of one table."""
+
+    def __init__(self, resource: ResourceTable) -> None:
+        self.table = resource.table
+        self.columns = [resource.table.c[name] for name in resource.fields]
+        self.key = [resource.table.c[name] for name in resource.key]
+        self.generated = any(field.generated for field in resource.fields.values())
+        self.returning = self.key or [sa.literal_column("1")]
+        self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
+        self.update_sql = functools.lru_cache(_KEPT)(self._update)
+        self.query_sql = functools.lru_cache(_KEPT)(self._query)
+
+    def _is_key(self) -> sa.ColumnElement[bool]:
+        return self.key[0] == sa.bindparam("key", type_=sa.types.NullType())
+
+    @functools.cached_property
+    def page(self) -> str:
+        """The count and one page: ``offset``, ``limit`` → rows of (count, present, *columns)."""
+        counted = sa.select(sa.func.count().label("n")).select_from(self.table).subquery("counted")
+        labels = {column: f"c{index}" for index, column in enumerate(self.columns)}
+        page = (
+            sa.select(
+                sa.true().label("present"),
+                *(column.label(label) for column, label in labels.items()),
+            )
+            .order_by(*self.key)
+            .offset(sa.bindparam("offset", type_=sa.types.NullType()))
+            .limit(sa.bindparam("limit", type_=sa.types.NullType()))
+            .subquery("page")
+        )
+        joined = counted.outerjoin(page, sa.true())
+        in_order = [page.c[labels[column]] for column in self.key]
+        return compile_sql(
+            sa.select(counted.c.n, *page.c).select_from(joined).order_by(*in_order)
+        )
+
+    @functools.cached_property
+    def read(self) -> str:
+        """One row: ``key`` → a row of the columns, or none."""
+        return compile_sql(sa.select(*self.columns).where(self._is_key()))
+
+    @functools.cached_property
+    def exists(self) -> str:
+        """Whether a row is there: ``key`` → its key, or none."""
+        return compile_sql(sa.select(*self.key).where(self._is_key()))
+
+    @functools.cached_property
+    def lock(self) -> str:
+        """As ``exists``; the row cannot go away until the transaction ends."""
+        locked = sa.select(*self.key).where(self._is_key()).with_for_update(key_share=True)
+        return compile_sql(locked)
+
+    @functools.cached_property
+    def draw(self) -> str:
+        """The next generated key that no row has: the sequence moves on, never back or ahead."""
+        preparer = _DIALECT.identifier_preparer
+        table = preparer.format_table(self.table)
+        key = preparer.quote(self.key[0].name)
+        sequence = sa.func.pg_get_serial_sequence(
+            sa.literal_column(_text(table)), sa.literal_column(_text(self.key[0].name))
+        )
+        following = compile_sql(sa.func.nextval(sequence))
+        return (
+            f"WITH RECURSIVE draw (id) AS (SELECT {following} UNION ALL SELECT {following} FROM draw "
+            f"WHERE EXISTS (SELECT 1 FROM {table} AS t WHERE t.{key} = draw.id)) "
+            f"SELECT id FROM draw WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE t.{key} = draw.id)"
+        )
+
+    def _insert(self, names: tuple[str, ...], skip_taken_key: bool) -> str:
+        """Insert one row; with ``skip_taken_key`` a taken key gives no row instead of an error."""
+        values = {
+            self.table.c[name]: sa.bindparam(f"p{index}", type_=sa.types.NullType())
+            for index, name in enumerate(names)
+        }
+        statement = insert(self.table)
+        if values:
+            statement = statement.values({column.key: value for column, value in values.items()})
+        else:
+            statement = statement.values(
+                {self.columns[0].key: sa.literal_column("DEFAULT")}
+            )
+        if skip_taken_key:
+            statement = statement.on_conflict_do_nothing(index_elements=self.key)
+        return compile_sql(statement.returning(*self.returning))
+
+    def _update(self, names: tuple[str, ...]) -> str:
+        """Change one row: ``p0`` …, ``key`` → its key, or none."""
+        if not names:
+            return self.exists
+        values = {
+            self.table.c[name].key: sa.bindparam(f"p{index}", type_=sa.types.NullType())
+            for index, name in enumerate(names)
+        }
+        changed = sa.update(self.table).where(self._is_key()).values(values)
+        return compile_sql(changed.returning(*self.key))
+
+    def _query(self, names: tuple[str, ...], nulls: tuple[str, ...]) -> str:
+        """Rows equal in all ``names`` and null in all ``nulls``, in key order."""
+        conditions: list[sa.ColumnElement[bool]] = [
+            self.table.c[name] == sa.bindparam(f"p{index}", type_=sa.types.NullType())
+            for index, name in enumerate(names)
+        ]
+        conditions += [self.table.c[name].is_(None) for name in nulls]
+        return compile_sql(
+            sa.select(*self.columns)
+            .where(*conditions)
+            .order_by(*self.key)
+            .offset(sa.bindparam("offset", type_=sa.types.NullType()))
+            .limit(sa.bindparam("limit", type_=sa.types.NullType()))
+        )
+
+
+class AssociationStatements:
+    """The statements of a many-to-many relationship, seen from the parent."""
+
+    def __init__(
+        self, association: Association, parent: ResourceTable, child: ResourceTable
+    ) -> None:
+        self._table = association.table
+        self._parent = association.columns[parent.name]
+        self._child = association.columns[child.name]
+        self._parent_key = parent.table.c[parent.key[0]]
+        self._child_key = child.table.c[child.key[0]]
+        self._key = sa.bindparam("key", type_=sa.types.NullType())
+        ids = sa.cast(sa.bindparam("ids", type_=sa.types.NullType()), ARRAY(self._child.type))
+        self._ids = ids
+        self._id = sa.func.unnest(ids).column_valued("id")
+
+    @functools.cached_property
+    def read(self) -> str:
+        """The parent and its children's ids: ``key`` → rows of (parent, child or null)."""
+        joined = self._parent_key.table.outerjoin(
+            self._table, self._parent == self._parent_key
+        )
+        return compile_sql(
+            sa.select(self._parent_key, self._child)
+            .select_from(joined)
+            .where(self._parent_key == self._key)
+            .order_by(self._child)
+        )
+
+    @functools.cached_property
+    def missing(self) -> str:
+        """Those of ``ids`` that are no child's."""
+        found = sa.exists().where(self._child_key == self._id)
+        return compile_sql(sa.select(self._id).where(~found))
+
+    @functools.cached_property
+    def remove_others(self) -> str:
+        """``key``, ``ids``: forget every child that is not among them."""
+        others = sa.delete(self._table).where(
+            self._parent == self._key, self._child != sa.all_(self._ids)
+        )
+        return compile_sql(others)
+
+    @functools.cached_property
+    def add(self) -> str:
+        """``key``, ``ids``: relate them; those that are already are left as they are."""
+        pairs = sa.select(sa.cast(self._key, self._parent.type), self._id)
+        added = insert(self._table).from_select([self._parent.name, self._child.name], pairs)
+        return compile_sql(added.on_conflict_do_nothing())
+
+
+def _text(value: str) -> str:
+    """An SQL string literal, its percent signs doubled for psycopg2."""
+    return "'" + value.replace("'", "''").replace("%", "%%") + "'"

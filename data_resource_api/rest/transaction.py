@@ -1,0 +1,170 @@
+"""Run a plan on PostgreSQL, and turn what the database refuses into ``errors``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import errors as pg
+
+from data_resource_api.compiler.openapi import Kind
+from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
+from data_resource_api.rest.plan import ATOMIC, READS, Plan, Rows
+from data_resource_api.rest.response import Reply
+from data_resource_api.rest.statements import Statement
+
+logger = logging.getLogger("data_resource_api")
+
+#: ``Key (provider_id)=(7) is not present in table "provider".``, whatever the language around it.
+_KEY: Final = re.compile(r"\((.+?)\)=\((.*?)\)")
+
+
+def run(engine: sa.Engine, kind: Kind, make_plan: Any) -> Reply:
+    """Run the plan that ``make_plan()`` gives; a read is tried again when its connection was lost.
+
+    :raises DrgError: what the plan or the database refuses.
+    """
+    try:
+        return _run_once(engine, kind, make_plan())
+    except _ConnectionLost as error:
+        if kind not in READS:
+            raise Unavailable(
+                "The connection to the database was lost; the change may not have been made."
+            ) from error
+    try:
+        return _run_once(engine, kind, make_plan())
+    except _ConnectionLost as error:
+        raise Unavailable("The connection to the database was lost.") from error
+
+
+class _ConnectionLost(Exception):
+    pass
+
+
+def _run_once(engine: sa.Engine, kind: Kind, plan: Plan) -> Reply:
+    try:
+        statement = next(plan)
+    except StopIteration as stop:
+        reply: Reply = stop.value
+        return reply
+    with _connection(engine) as connection, connection.cursor() as cursor:
+        try:
+            if kind in ATOMIC:
+                cursor.execute("BEGIN")
+            reply = _drive(plan, statement, cursor)
+            if kind in ATOMIC:
+                cursor.execute("COMMIT")
+            return reply
+        except psycopg2.Error as error:
+            if connection.closed:
+                raise _ConnectionLost from error
+            raise refused(error, kind) from error
+        finally:
+            if kind in ATOMIC and not connection.closed and _in_transaction(connection):
+                cursor.execute("ROLLBACK")
+
+
+def _in_transaction(connection: Any) -> bool:
+    idle: int = psycopg2.extensions.TRANSACTION_STATUS_IDLE
+    return bool(connection.info.transaction_status != idle)
+
+
+def _drive(plan: Plan, statement: Statement, cursor: Any) -> Reply:
+    while True:
+        rows = execute(cursor, statement)
+        try:
+            statement = plan.send(rows)
+        except StopIteration as stop:
+            reply: Reply = stop.value
+            return reply
+
+
+def execute(cursor: Any, statement: Statement) -> Rows:
+    """Run one statement and fetch all of its rows."""
+    if statement.parameters:
+        cursor.execute(statement.sql, statement.parameters)
+    else:  # psycopg2 leaves %% alone when there is nothing to put in
+        cursor.execute(statement.sql.replace("%%", "%"))
+    return cursor.fetchall() if cursor.description else ()
+
+
+@contextmanager
+def _connection(engine: sa.Engine) -> Iterator[Any]:
+    """A pooled psycopg2 connection, thrown away when it turns out to be broken."""
+    try:
+        pooled = engine.raw_connection()
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("Every database connection is in use.") from error
+    except (sa.exc.DBAPIError, psycopg2.OperationalError) as error:
+        raise Unavailable("The database cannot be reached.") from error
+    try:
+        yield pooled.driver_connection
+    finally:
+        if pooled.driver_connection is not None and pooled.driver_connection.closed:
+            pooled.invalidate()
+        pooled.close()
+
+
+# ── what the database refuses ────────────────────────────────────────────────────────────────────
+
+
+def refused(error: psycopg2.Error, kind: Kind) -> Exception:
+    """The refusal that a database error means, or the error itself where it is our fault."""
+    detail = error.diag.message_detail or ""
+    match error:
+        case pg.UniqueViolation():
+            return Conflict("The row clashes with one that exists.", _clashes(error, detail))
+        case pg.ForeignKeyViolation():
+            return Conflict("The row refers to one that does not exist.", _dangling(error, detail))
+        case pg.NotNullViolation():
+            return BadRequest("A value is missing.", [f"{error.diag.column_name}: is required."])
+        case pg.CheckViolation():
+            name = error.diag.constraint_name
+            return BadRequest("A value breaks a constraint of the database.", [f"constraint {name}"])
+        case pg.InvalidTextRepresentation() if kind is Kind.QUERY:
+            # A native enum of an adopted database: no row can hold what is not one of its values.
+            return MessageNotFound("No matches found")
+        case pg.QueryCanceled():
+            return Unavailable("The statement took longer than DRG_STATEMENT_TIMEOUT.")
+        case pg.DeadlockDetected() | pg.SerializationFailure() | pg.LockNotAvailable():
+            return Unavailable("The rows are being changed by others; try again.")
+        case pg.ProgramLimitExceeded():
+            return BadRequest("A value is too large for an index of the database.")
+        case psycopg2.DataError():
+            return BadRequest("A value does not fit into its column.", [_first_line(error)])
+        case pg.InsufficientResources() | pg.OperatorIntervention() | pg.ReadOnlySqlTransaction():
+            return Unavailable("The database cannot serve this now.")
+        case _:
+            return error
+
+
+def _clashes(error: psycopg2.Error, detail: str) -> list[str]:
+    found = _KEY.search(detail)
+    if found is None:
+        return [f"constraint {error.diag.constraint_name}: its values exist already."]
+    names, values = _columns(found.group(1)), found.group(2)
+    return [f"{', '.join(names)}: {values} exists already."]
+
+
+def _dangling(error: psycopg2.Error, detail: str) -> list[str]:
+    found = _KEY.search(detail)
+    if found is None:
+        return [f"constraint {error.diag.constraint_name}: there is no such row."]
+    names, values = _columns(found.group(1)), found.group(2)
+    return [f"{', '.join(names)}: there is no row {values} to refer to."]
+
+
+def _columns(text: str) -> list[str]:
+    return [name.strip().strip('"').replace('""', '"') for name in text.split(", ")]
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    message = error.diag.message_primary or "it is refused by PostgreSQL"
+    return f"{message}."
+
+

@@ -1,0 +1,94 @@
+"""Who is served at all.
+
+In TEST and LOCAL authorization is off, and only clients on this machine are served: a web page in
+somebody's browser, a proxy or a neighbour on the network is refused. ``DRG_ALLOW_ANONYMOUS=1`` says
+otherwise. PRODUCTION is served only where bearer tokens can be checked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from data_resource_api.errors import ConfigurationError, Forbidden
+from data_resource_api.settings import Settings
+
+_FORWARDING: Final = (
+    "HTTP_FORWARDED",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+    "HTTP_VIA",
+)
+
+
+class Guard(Protocol):
+    """Decides about a request before anything else sees it."""
+
+    def check(self, environ: Mapping[str, Any]) -> None:
+        """Let the WSGI request pass.
+
+        :raises Forbidden: it may not.
+        """
+
+
+class Anyone:
+    """Serves every client: something else keeps strangers out."""
+
+    def check(self, environ: Mapping[str, Any]) -> None:
+        """Let it pass."""
+
+
+class LoopbackOnly:
+    """Serves clients on this machine that know it by a loopback name.
+
+    The ``Host`` is checked because a web page can point a name of its own at 127.0.0.1.
+    """
+
+    def check(self, environ: Mapping[str, Any]) -> None:
+        """Let requests of this machine's pass."""
+        remedy = "Without authorization only this machine is served; see DRG_ALLOW_ANONYMOUS."
+        if not is_loopback(str(environ.get("REMOTE_ADDR") or "")):
+            raise Forbidden(f"The client is not on the loopback address. {remedy}")
+        if any(name in environ for name in _FORWARDING):
+            raise Forbidden(f"The request came through a proxy. {remedy}")
+        host = str(environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "")
+        if not is_loopback_host(host):
+            raise Forbidden(f"The Host is not a loopback name. {remedy}")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is a loopback address; a unix socket's client has none and is local."""
+    if not address:
+        return True
+    try:
+        ip = ipaddress.ip_address(address.split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_loopback)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a ``Host`` header names this machine: localhost, 127.0.0.1, [::1], any port."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:
+        name = name.partition(":")[0]
+    return name.rstrip(".") == "localhost" or (bool(name) and is_loopback(name))
+
+
+def guard_for(settings: Settings) -> Guard:
+    """The guard that the settings ask for.
+
+    :raises ConfigurationError: PRODUCTION with a provider whose tokens cannot be checked.
+    """
+    if settings.production:
+        raise ConfigurationError(
+            f"OAUTH2_PROVIDER={settings.oauth2_provider}: this version cannot check its tokens yet, "
+            "and PRODUCTION serves nobody without."
+        )
+    return Anyone() if settings.allow_anonymous else LoopbackOnly()
