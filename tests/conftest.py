@@ -1,0 +1,44 @@
+"""The tests' PostgreSQL, and services that run on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_resource_api.database.embedded import join
+from tests.service import Database, Service, running
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL: ``DATABASE_URL`` where it is set, the embedded one otherwise."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    embedded = join(tmp_path_factory.mktemp("postgresql"))
+    yield embedded.url
+    embedded.release()
+
+
+@pytest.fixture
+def database(server_url: str) -> Iterator[Database]:
+    """An empty database."""
+    database = Database(server_url)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[Service]:
+    """A service of two workers with nothing generated, shared by a module's tests."""
+    with running(tmp_path_factory.mktemp("service"), server_url) as service:
+        yield service
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    return tmp_path
