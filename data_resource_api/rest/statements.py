@@ -168,7 +168,8 @@ class AssociationStatements:
         self._key = sa.bindparam("key", type_=sa.types.NullType())
         ids = sa.cast(sa.bindparam("ids", type_=sa.types.NullType()), ARRAY(self._child.type))
         self._ids = ids
-        self._id = sa.func.unnest(ids).column_valued("id")
+        given = sa.func.unnest(ids).table_valued(sa.column("key"), name="given").render_derived()
+        self._id = given.c.key
 
     @functools.cached_property
     def read(self) -> str:
