@@ -118,7 +118,9 @@ def live_resource(generator: Generator) -> DataResource:
     if live.problem is not None:
         raise live.problem
     if live.resource is None:
-        raise NotFound("Nothing has been generated. POST a Data Resource Generation Payload to /generator.")
+        raise NotFound(
+            "Nothing has been generated. POST a Data Resource Generation Payload to /generator."
+        )
     return live.resource
 
 

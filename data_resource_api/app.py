@@ -81,7 +81,9 @@ class Dispatcher:
         self._generator = generator
         self._guard = guard
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Answer one WSGI request."""
         try:
             self._guard.check(environ)
@@ -98,7 +100,9 @@ class Dispatcher:
         return live.app(environ, start_response)
 
     def _refuse(self, error: DrgError) -> _Wsgi:
-        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def application(
+            environ: dict[str, Any], start_response: Callable[..., Any]
+        ) -> Iterable[bytes]:
             with self._app.request_context(environ):
                 response = self._app.make_response(self._app.handle_user_exception(error))
             return response(environ, start_response)

@@ -21,7 +21,9 @@ def drg() -> None:
 @drg.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8081, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--workers", default=None, type=click.IntRange(1, 64), help="Processes. [default: cores]")
+@click.option(
+    "--workers", default=None, type=click.IntRange(1, 64), help="Processes. [default: cores]"
+)
 def serve(host: str, port: int, workers: int | None) -> None:
     """Serve, with the embedded PostgreSQL where no database is configured."""
     from granian import Granian

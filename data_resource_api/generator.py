@@ -149,7 +149,9 @@ class Generator:
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated:
                 raise
-            raise Conflict("The database refuses to create the tables.", [_reason(error)]) from error
+            raise Conflict(
+                "The database refuses to create the tables.", [_reason(error)]
+            ) from error
         stored = pretty_json(resource.payload.document)
         admin_schema.record(connection, resource.digest, stored, {})
         return resource
@@ -216,7 +218,9 @@ class Generator:
         except (DrgError, StorageError) as error:
             reason = error.detail if isinstance(error, DrgError) else str(error)
             faults = error.errors if isinstance(error, DrgError) else ()
-            self._publish(Live(problem=NotLoaded(f"What is stored is not served. {reason}", faults)))
+            self._publish(
+                Live(problem=NotLoaded(f"What is stored is not served. {reason}", faults))
+            )
         except sa.exc.SQLAlchemyError:
             self._publish(Live(problem=NotLoaded("The database cannot be reached.")))
 
@@ -245,7 +249,9 @@ class Generator:
                 else:
                     assert live is not None
                     resource, stored = self._compile(live), live.payload
-                    logger.warning("The copy in %s is replaced by what is live.", self.storage.place)
+                    logger.warning(
+                        "The copy in %s is replaced by what is live.", self.storage.place
+                    )
                 publish = self._stage(resource, stored)
             publish()
         return resource
@@ -320,7 +326,9 @@ class Generator:
             try:
                 self._serve(self._compile(live))
             except DrgError as error:
-                problem = NotLoaded(f"What is live cannot be served here. {error.detail}", error.errors)
+                problem = NotLoaded(
+                    f"What is live cannot be served here. {error.detail}", error.errors
+                )
                 self._publish(Live(problem=problem))
         self._looked = looked
 

@@ -41,7 +41,15 @@ def _number(low: int, high: int) -> Callable[[str], int]:
 
 
 def _flag(text: str) -> bool:
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
     if text.lower() not in words:
         raise ValueError("must be 1 or 0")
     return words[text.lower()]
@@ -65,7 +73,11 @@ def _url(text: str) -> str:
 
 
 def variable(
-    name: str, about: str, parse: Callable[[str], Any] = str, default: Any = None, secret: bool = False
+    name: str,
+    about: str,
+    parse: Callable[[str], Any] = str,
+    default: Any = None,
+    secret: bool = False,
 ) -> Any:
     """A field of :class:`Settings` that is read from the environment variable ``name``."""
     return dataclasses.field(
@@ -95,9 +107,7 @@ class Settings:
         "POSTGRES_PASSWORD", "The database user's password.", secret=True
     )
     postgres_hostname: str | None = variable("POSTGRES_HOSTNAME", "The database's host.")
-    postgres_port: int = variable(
-        "POSTGRES_PORT", "The database's port.", _number(1, 65535), 5432
-    )
+    postgres_port: int = variable("POSTGRES_PORT", "The database's port.", _number(1, 65535), 5432)
     postgres_database: str | None = variable("POSTGRES_DATABASE", "The database's name.")
     storage_type: str = variable(
         "SCHEMA_STORAGE_TYPE",
@@ -210,7 +220,9 @@ class Settings:
         errors = []
         if self.production:
             if self.sqlalchemy_url is None:
-                errors.append("APP_ENV=PRODUCTION needs DATABASE_URL, or POSTGRES_HOSTNAME and the rest.")
+                errors.append(
+                    "APP_ENV=PRODUCTION needs DATABASE_URL, or POSTGRES_HOSTNAME and the rest."
+                )
             if self.oauth2_provider is None:
                 errors.append(
                     "APP_ENV=PRODUCTION needs OAUTH2_PROVIDER: nobody reads, writes or generates "

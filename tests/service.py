@@ -144,6 +144,13 @@ class Service:
             self.process.wait(30)
         self.process = None
 
+    def reset(self) -> None:
+        """Forget every generated table and what is live, so that another payload can be posted."""
+        assert self.database is not None
+        self.database.execute(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; TRUNCATE admin.generation"
+        )
+
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
@@ -154,9 +161,7 @@ class Service:
         if body is not None:
             more["data"] = body if isinstance(body, (bytes, str)) else json.dumps(body)
             more.setdefault("headers", {}).setdefault("Content-Type", "application/json")
-        return requests.request(
-            method, self.url + path, timeout=60, allow_redirects=False, **more
-        )
+        return requests.request(method, self.url + path, timeout=60, allow_redirects=False, **more)
 
     def get(self, path: str, **more: Any) -> requests.Response:
         return self.request("GET", path, **more)

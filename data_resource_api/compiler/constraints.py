@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from data_resource_api.compiler.fields import Constraint, Field
 from data_resource_api.compiler.patterns import postgresql_pattern
 
+
 def _literal(field: Field, column: sa.Column[Any], native: Any) -> sa.ColumnElement[Any]:
     bound = field.type.bind(native)
     if isinstance(bound, bool):

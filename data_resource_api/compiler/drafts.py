@@ -73,7 +73,7 @@ def _find(document: object, faults: Faults) -> DraftTable | None:
         entry, base = wrapped, "tableschema.tableSchema"
         name, descriptor = wrapped.get("name"), wrapped["tableSchema"]
     if not isinstance(name, str):
-        faults.add("name", f'must be the table\'s name, a string, not {json_name(name)}.')
+        faults.add("name", f"must be the table's name, a string, not {json_name(name)}.")
     elif fault := table_name_fault(name.lower()):
         faults.add("name", fault)
     if descriptor is None:
@@ -166,7 +166,9 @@ _SUMMARIES: Final[Mapping[Kind, str]] = {
 }
 
 
-def draft_openapi(drafts: Collection[DraftTable], *, title: str = "Data resource") -> dict[str, Any]:
+def draft_openapi(
+    drafts: Collection[DraftTable], *, title: str = "Data resource"
+) -> dict[str, Any]:
     """An OpenAPI 3.0 document for these tables, which can be embedded in a payload unchanged."""
     tables = {draft.name: draft for draft in drafts}
     names = _component_names(tables)
@@ -200,7 +202,9 @@ def _operations(
     for draft in tables.values():
         related = sorted(other for table, other in pairs if table == draft.name)
         for (shape, verb), kind in KINDS.items():
-            if verb not in draft.verbs or (shape in (Shape.ROW, Shape.RELATED) and not draft.has_item):
+            if verb not in draft.verbs or (
+                shape in (Shape.ROW, Shape.RELATED) and not draft.has_item
+            ):
                 continue
             for other in related if shape is Shape.RELATED else [""]:
                 path = shape.replace("{table}", draft.name).replace("{related}", other)
@@ -322,9 +326,7 @@ def _shared_schemas() -> dict[str, Any]:
     }
 
 
-def _row_schemas(
-    tables: Mapping[str, DraftTable], names: Mapping[str, str]
-) -> dict[str, Any]:
+def _row_schemas(tables: Mapping[str, DraftTable], names: Mapping[str, str]) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     for draft in tables.values():
         fields = draft.descriptor["fields"]
@@ -405,5 +407,3 @@ def _field_schema(field: Mapping[str, Any], *, required: bool) -> dict[str, Any]
         if isinstance(field.get(name), str):
             schema[name] = field[name]
     return schema
-
-

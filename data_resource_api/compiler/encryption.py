@@ -37,11 +37,13 @@ def check_definition(
         faults.add(
             place,
             f'is protected and no encryptionSchema covers it; define "{field}" or "*" in the '
-            'table\'s encryptionSchema, or "*" in the root\'s.',
+            "table's encryptionSchema, or \"*\" in the root's.",
         )
         return
     if not isinstance(definition, Mapping):
-        faults.add(place, f"its encryption definition must be an object, not {json_name(definition)}.")
+        faults.add(
+            place, f"its encryption definition must be an object, not {json_name(definition)}."
+        )
         return
     engine, key = definition.get("type"), definition.get("key")
     if not isinstance(engine, str) or engine not in ENGINES:

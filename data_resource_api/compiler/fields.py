@@ -459,9 +459,7 @@ def _plain(read: Reader) -> Callable[[Descriptor], Reader]:
 
 
 def _moment(name: str, moment: _Moment, openapi: Mapping[str, Any], **how: Any) -> FieldType:
-    return FieldType(
-        name, moment.reader, openapi, ordered=True, check=moment.check_format, **how
-    )
+    return FieldType(name, moment.reader, openapi, ordered=True, check=moment.check_format, **how)
 
 
 _STRING: Final = {"type": "string"}
@@ -480,9 +478,7 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
         ),
         FieldType("number", _number_reader, {"type": "number"}, show=_show_number, ordered=True),
         FieldType("boolean", _boolean_reader, {"type": "boolean"}),
-        FieldType(
-            "object", _object_reader, {"type": "object"}, _bind_json, _show_json, sized=True
-        ),
+        FieldType("object", _object_reader, {"type": "object"}, _bind_json, _show_json, sized=True),
         FieldType(
             "array",
             _array_reader,

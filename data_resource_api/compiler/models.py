@@ -28,7 +28,9 @@ def map_models(
     """
     registry = orm.registry(metadata=metadata)
     classes = {
-        table.name: type(table.name, (), {"__init__": _construct, "__doc__": table.entry.description})
+        table.name: type(
+            table.name, (), {"__init__": _construct, "__doc__": table.entry.description}
+        )
         for table in tables.values()
         if table.key
     }

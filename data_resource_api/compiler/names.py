@@ -23,7 +23,9 @@ def table_name_fault(name: str) -> str | None:
     """Why a name (in lower case) cannot be a table's, or ``None``."""
     if name in RESERVED_NAMES:
         return f"{quote(name)} is reserved for the service's own routes."
-    bad = sorted({character for character in name if character in "/{}?#" or _is_control(character)})
+    bad = sorted(
+        {character for character in name if character in "/{}?#" or _is_control(character)}
+    )
     if bad:
         return f"{quote(name)} holds {', '.join(map(repr, bad))}, which cannot stand in a path."
     return identifier_fault(name)

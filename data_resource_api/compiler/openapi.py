@@ -218,7 +218,9 @@ def _resolve(
         case (key, name) if _is_parameter(key):
             other = name.lower()
             if frozenset({table, other}) not in related:
-                raise LookupError(f"{quote(table)} has no many-to-many relationship to {quote(name)}")
+                raise LookupError(
+                    f"{quote(table)} has no many-to-many relationship to {quote(name)}"
+                )
             return Shape.RELATED, table, other
         case _:
             shapes = ", ".join(Shape)

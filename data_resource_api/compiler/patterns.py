@@ -111,10 +111,7 @@ def postgresql_pattern(pattern: str) -> str | None:
         elif kind == "dot":
             translated.append(r"[^\n]")
             atom = 1
-        elif kind == "anchor":
-            translated.append(token)
-            atom = 0
-        elif kind == "bar":
+        elif kind == "anchor" or kind == "bar":
             translated.append(token)
             atom = 0
         else:

@@ -191,14 +191,10 @@ def _build_association(
         )
         columns[member.name] = column
         references.append(
-            sa.ForeignKeyConstraint(
-                [column], [target], names.new("fk", actual.table, member.name)
-            )
+            sa.ForeignKeyConstraint([column], [target], names.new("fk", actual.table, member.name))
         )
     key = sa.PrimaryKeyConstraint(*columns.values(), name=names.new("pk", actual.table))
-    table = sa.Table(
-        actual.table, metadata, *columns.values(), key, *references, quote=True
-    )
+    table = sa.Table(actual.table, metadata, *columns.values(), key, *references, quote=True)
     last = columns[members[-1].name]
     sa.Index(names.new("ix", actual.table, last.name), last)
     return Association(pair, table, columns)

@@ -47,7 +47,9 @@ table_schema = sa.Table(
     sa.Column("swagger", JSONB),
 )
 
-version = sa.Table("drg_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
+version = sa.Table(
+    "drg_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def _key_differences(table: sa.Table, found: ExistingTable) -> Iterator[str]:
         actual = ", ".join(actual_key) or "missing"
         yield f": the primary key is {actual} and should be {', '.join(wanted_key) or 'missing'}."
     unique = {frozenset(columns) for _, columns in found.keys}
-    for constraint in table.constraints:
+    for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
         names = tuple(column.name for column in getattr(constraint, "columns", ()))
         if isinstance(constraint, sa.UniqueConstraint) and frozenset(names) not in unique:
             yield f": there is no unique constraint on {', '.join(names)}."
@@ -218,5 +218,3 @@ def _holds(wanted: str, actual: Column) -> bool:
     if wanted == "integer" and actual.type == "bigint":
         return True
     return _SAME.get(actual.type, actual.type) == wanted
-
-

@@ -95,7 +95,9 @@ def _rules(app: Flask, operation: Operation) -> list[str]:
         Shape.QUERY: (operation.table, "query"),
         Shape.RELATED: (operation.table, "{id}", *related),
     }[operation.shape]
-    plain = tuple("{id}" if _is_key(operation, index) else name for index, name in enumerate(names[0]))
+    plain = tuple(
+        "{id}" if _is_key(operation, index) else name for index, name in enumerate(names[0])
+    )
     return [
         "/" + "/".join(_segment(app, name) for name in segments)
         for segments in dict.fromkeys((plain, lower))
@@ -158,7 +160,9 @@ def _http_error(error: HTTPException) -> Response:
             )
         case 413 if isinstance(error, RequestEntityTooLarge):
             limit = request.max_content_length
-            return _refused(TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES)."))
+            return _refused(
+                TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES).")
+            )
         case _:
             return _refused(BadRequest(error.description or "The request cannot be read."))
 

@@ -112,7 +112,9 @@ def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, 
     lines = list(faults.values())
     for name in body:
         if name not in table.fields:
-            lines.append(f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}")
+            lines.append(
+                f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
+            )
     return bound, lines
 
 
@@ -242,7 +244,9 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
     for name, value in request.body.items():
         field = table.fields.get(name)
         if field is None:
-            faults.append(f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}")
+            faults.append(
+                f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
+            )
         elif field.protected:
             faults.append(f"{name}: is protected and cannot be looked for.")
         elif value is None:
@@ -262,7 +266,9 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
     if not rows:
         raise MessageNotFound("No matches found")
     if len(rows) > most:
-        raise BadRequest(f"More than {most} rows match; ask for them in pages with limit and offset.")
+        raise BadRequest(
+            f"More than {most} rows match; ask for them in pages with limit and offset."
+        )
     return json_reply(200, {"results": [context.writer.write(row) for row in rows]})
 
 
@@ -300,7 +306,10 @@ def _change_related(replace: bool) -> Callable[[OperationContext, ApiRequest], P
         if missing:
             raise BadRequest(
                 f"Nothing was changed: not every {context.related.name} exists.",
-                [f"There is no {context.related.name} with {field.name} {row[0]}." for row in missing],
+                [
+                    f"There is no {context.related.name} with {field.name} {row[0]}."
+                    for row in missing
+                ],
             )
         if replace:
             yield Statement(context.association.remove_others, given)
@@ -329,4 +338,3 @@ ATOMIC: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
 #: Operations that change nothing and can be asked again when a connection turns out to be lost.
 READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED})
-

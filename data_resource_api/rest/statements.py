@@ -74,9 +74,7 @@ class TableStatements:
         )
         joined = counted.outerjoin(page, sa.true())
         in_order = [page.c[labels[column]] for column in self.key]
-        return compile_sql(
-            sa.select(counted.c.n, *page.c).select_from(joined).order_by(*in_order)
-        )
+        return compile_sql(sa.select(counted.c.n, *page.c).select_from(joined).order_by(*in_order))
 
     @functools.cached_property
     def read(self) -> str:
@@ -120,9 +118,7 @@ class TableStatements:
         if values:
             statement = statement.values({column.key: value for column, value in values.items()})
         else:
-            statement = statement.values(
-                {self.columns[0].key: sa.literal_column("DEFAULT")}
-            )
+            statement = statement.values({self.columns[0].key: sa.literal_column("DEFAULT")})
         if skip_taken_key:
             statement = statement.on_conflict_do_nothing(index_elements=self.key)
         return compile_sql(statement.returning(*self.returning))
@@ -174,9 +170,7 @@ class AssociationStatements:
     @functools.cached_property
     def read(self) -> str:
         """The parent and its children's ids: ``key`` → rows of (parent, child or null)."""
-        joined = self._parent_key.table.outerjoin(
-            self._table, self._parent == self._parent_key
-        )
+        joined = self._parent_key.table.outerjoin(self._table, self._parent == self._parent_key)
         return compile_sql(
             sa.select(self._parent_key, self._child)
             .select_from(joined)

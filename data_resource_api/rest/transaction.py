@@ -125,7 +125,9 @@ def refused(error: psycopg2.Error, kind: Kind) -> Exception:
             return BadRequest("A value is missing.", [f"{error.diag.column_name}: is required."])
         case pg.CheckViolation():
             name = error.diag.constraint_name
-            return BadRequest("A value breaks a constraint of the database.", [f"constraint {name}"])
+            return BadRequest(
+                "A value breaks a constraint of the database.", [f"constraint {name}"]
+            )
         case pg.InvalidTextRepresentation() if kind is Kind.QUERY:
             # A native enum of an adopted database: no row can hold what is not one of its values.
             return MessageNotFound("No matches found")
@@ -166,5 +168,3 @@ def _columns(text: str) -> list[str]:
 def _first_line(error: psycopg2.Error) -> str:
     message = error.diag.message_primary or "it is refused by PostgreSQL"
     return f"{message}."
-
-

@@ -171,7 +171,8 @@ def test_a_row_is_read_by_its_key(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["7", "0", "-1", "x", "1.5", "99999999999999999999999", "%00", "1%2F2", "null", "é", "%ff"]
+    "key",
+    ["7", "0", "-1", "x", "1.5", "99999999999999999999999", "%00", "1%2F2", "null", "é", "%ff"],
 )
 def test_a_key_that_no_row_has_is_404(service: Service, key: str) -> None:
     service.post("/people", {"name": "Ada"})
