@@ -132,6 +132,8 @@ TABLE_NAMES = [
     "a&b=c",
     "a+b",
     "draw",
+    "given",
+    "anon_1",
     "page",
     "counted",
     "favicon.ico",
@@ -160,6 +162,7 @@ def test_a_table_of_any_name_works(service: Service, name: str) -> None:
     assert service.get(listed["links"][0]["href"]).status_code == 200
     assert service.put(f"{path}/2", {"name": "y"}).status_code == 201
     assert service.patch(f"{path}/2", {"name": "x"}).status_code == 409
+    assert service.post(path, {"name": "z"}).json()["id"] == 3, "2 is taken: the next is drawn"
     assert service.post(f"{path}/query", {"name": "y"}).json()["results"][0]["id"] == 2
     if len(name) < 40:
         assert live["unmatched"] == []

@@ -46,7 +46,7 @@ def _check_length(at_least: bool) -> Callable[..., sa.ColumnElement[bool] | None
         length = _length(field, column)
         if length is None:
             return None
-        bound = sa.literal_column(str(value))
+        bound: sa.ColumnClause[int] = sa.literal_column(str(value))
         return length >= bound if at_least else length <= bound
 
     return check

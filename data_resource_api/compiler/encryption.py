@@ -16,9 +16,7 @@ from data_resource_api.compiler.faults import Faults, json_name, nearest, quote
 ENGINES: Final[Mapping[str, Callable[[str], Any]]] = {}
 
 
-def find_definition(
-    field: str, table: Mapping[str, Any], root: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
+def find_definition(field: str, table: Mapping[str, Any], root: Mapping[str, Any]) -> object:
     """The definition in force for ``field``, or ``None``."""
     return table.get(field) or table.get("*") or root.get("*")
 

@@ -37,14 +37,15 @@ class Faults:
         if message not in messages:
             messages.append(message)
 
-    def add_schema_errors(self, validator: Validator, document: object, base: str = "") -> None:
+    def add_schema_errors(self, validator: Validator, document: Any, base: str = "") -> None:
         """Note what a JSON Schema validator finds, where nothing better has been said."""
         known = frozenset(self._faults)
         for error in validator.iter_errors(document):
             leaf = _leaf(error)
             place = join(base, *leaf.absolute_path)
+            stated: Any = leaf.validator_value
             missing = leaf.validator == "required" and any(
-                join(place, name) in known for name in leaf.validator_value
+                join(place, name) in known for name in stated
             )
             if place not in known and not missing:
                 self.add(place, schema_message(leaf))
@@ -111,6 +112,7 @@ def _leaf(error: ValidationError) -> ValidationError:
 def schema_message(error: ValidationError) -> str:
     """Say what a JSON Schema error means to the author of the document."""
     rule: Any = error.validator_value
+    schema: Any = error.schema
     instance: Any = error.instance
     match error.validator:
         case "required":
@@ -126,8 +128,8 @@ def schema_message(error: ValidationError) -> str:
                 f"{quote(instance)} is not one of {', '.join(choices)}{nearest(instance, choices)}"
             ).rstrip(".") + ("" if nearest(instance, choices) else ".")
         case "additionalProperties" if isinstance(instance, Mapping):
-            known = list(error.schema.get("properties", ()))
-            patterns = error.schema.get("patternProperties", ())
+            known = list(schema.get("properties", ()))
+            patterns = schema.get("patternProperties", ())
             if patterns:
                 return error.message + "."
             extra = [name for name in instance if name not in known]
@@ -143,7 +145,7 @@ def schema_message(error: ValidationError) -> str:
         case "pattern":
             return f"{quote(instance)} does not match {rule}."
         case "not":
-            return error.schema.get("description", error.message)
+            return str(schema.get("description", error.message))
         case _:
             return error.message.rstrip(".") + "."
 

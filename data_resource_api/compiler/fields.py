@@ -364,7 +364,7 @@ class _Moment:
             raise FieldError(f'format {quote(form)} is not known; use "default", "any" or %-codes.')
         try:
             text = self.canary.strftime(form)
-            formatted = self.narrow(_in_utc(datetime.strptime(text, form)))
+            formatted = self.narrow(_in_utc(datetime.strptime(text, form)))  # noqa: DTZ007
         except ValueError as error:
             raise FieldError(f"format {quote(form)} cannot be read: {error}.") from None
         try:
@@ -383,10 +383,11 @@ def _parse_format(text: str, form: str) -> datetime:
         from dateutil import parser
 
         try:
-            return parser.parse(text, default=datetime(1, 1, 1))  # noqa: DTZ001
+            moment: datetime = parser.parse(text, default=datetime(1, 1, 1))  # noqa: DTZ001
         except parser.ParserError as error:
             raise ValueError(str(error)) from None
-    return datetime.strptime(text, form)
+        return moment
+    return datetime.strptime(text, form)  # noqa: DTZ007
 
 
 _DATE_TYPE: Final = _Moment("a date", "2012-04-23", _parse_date, datetime.date)

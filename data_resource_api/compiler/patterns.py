@@ -10,7 +10,7 @@ Syntaxes: RE2 <https://github.com/google/re2/wiki/Syntax>; PostgreSQL 9.7.3, "PO
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import re2
 
@@ -33,7 +33,7 @@ _TOKEN: Final = re.compile(
 )
 
 
-def compile_pattern(pattern: str) -> re2._Regexp:  # type: ignore[name-defined]
+def compile_pattern(pattern: str) -> Any:
     """Compile for RE2.
 
     :raises ValueError: RE2 cannot express the pattern; the message says why.
@@ -51,11 +51,11 @@ def compile_pattern(pattern: str) -> re2._Regexp:  # type: ignore[name-defined]
 
 
 def postgresql_pattern(pattern: str) -> str | None:
-    """Translate for PostgreSQL's ``~``, anchored to the whole value; ``None`` where it cannot.
+    r"""Translate for PostgreSQL's ``~``, anchored to the whole value; ``None`` where it cannot.
 
-    >>> postgresql_pattern(r"\\d{2}-\\d{7}")
+    >>> postgresql_pattern(r"\d{2}-\d{7}")
     '^(?:[0-9]{2}-[0-9]{7})$'
-    >>> postgresql_pattern(r"\\bword\\b") is None
+    >>> postgresql_pattern(r"\bword\b") is None
     True
     """
     translated: list[str] = []

@@ -92,12 +92,12 @@ def _migrations() -> Path:
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction that holds the generation lock: one at a time, over every worker and host."""
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        with connection.begin():
-            timeout = sa.func.set_config("statement_timeout", _GENERATION_TIMEOUT, True)
-            connection.execute(sa.select(timeout))
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_GENERATION_LOCK)))
-            yield connection
+    transactional = engine.execution_options(isolation_level="READ COMMITTED")
+    with transactional.begin() as connection:
+        timeout = sa.func.set_config("statement_timeout", _GENERATION_TIMEOUT, True)
+        connection.execute(sa.select(timeout))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_GENERATION_LOCK)))
+        yield connection
 
 
 def live_digest(connection: sa.Connection) -> str | None:

@@ -208,7 +208,7 @@ _NAMES: Final = {
 def _dialect() -> sa.engine.Dialect:
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
-    return PGDialect_psycopg2()
+    return PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 
 
 def _holds(wanted: str, actual: Column) -> bool:

@@ -149,7 +149,7 @@ def _refused(error: DrgError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """What Flask and werkzeug refuse, in our own words."""
     if error.response is not None:  # a redirect of the router's
-        return Response(error.response.get_data(), error.response.status, error.response.headers)
+        return error.get_response(request.environ)  # type: ignore[return-value]
     match error.code:
         case 404:
             return _refused(NotFound(f"There is nothing at {request.path}."))

@@ -109,12 +109,12 @@ def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, 
             bound[name] = field.bind(body[name])
         except FieldError as error:
             faults[name] = f"{name}: {error}"
-    lines = list(faults.values())
-    for name in body:
-        if name not in table.fields:
-            lines.append(
-                f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
-            )
+    lines = [*faults.values()]
+    lines += [
+        f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
+        for name in body
+        if name not in table.fields
+    ]
     return bound, lines
 
 
@@ -161,7 +161,7 @@ def _create(context: OperationContext, request: ApiRequest) -> Plan:
     for _ in range(_MOST_DRAWS):
         if rows:
             break
-        drawn = yield Statement(context.statements.draw, {})
+        drawn = yield context.statements.draw
         names_with_key = (table.key[0], *names)
         values = [drawn[0][0], *bound.values()]
         rows = yield Statement(
@@ -232,8 +232,8 @@ def _modify(context: OperationContext, request: ApiRequest) -> Plan:
 
 
 def _delete(context: OperationContext, _: ApiRequest) -> Plan:
+    yield from ()
     raise DeleteUnimplemented("Unimplemented unsecure delete", context.allowed)
-    yield
 
 
 def _query(context: OperationContext, request: ApiRequest) -> Plan:

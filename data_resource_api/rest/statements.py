@@ -17,7 +17,10 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from data_resource_api.compiler.relationships import Association
 from data_resource_api.compiler.tables import ResourceTable
 
-_DIALECT: Final = PGDialect_psycopg2()
+_DIALECT: Final = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+
+#: Makes an alias that cannot be a generated table's name, which would hide it.
+_NO_TABLE: Final = "//"
 
 #: Shapes kept for one table and kind of statement; a client can make any number of them.
 _KEPT: Final = 256
@@ -36,6 +39,11 @@ def compile_sql(statement: Any) -> str:
     return str(statement.compile(dialect=_DIALECT))
 
 
+def parameter(name: str) -> sa.BindParameter[Any]:
+    """A parameter whose type PostgreSQL infers from where it stands."""
+    return sa.bindparam(name, type_=sa.types.NULLTYPE)
+
+
 def numbered(values: Any) -> dict[str, Any]:
     """``p0``, ``p1`` … for values in order."""
     return {f"p{index}": value for index, value in enumerate(values)}
@@ -49,13 +57,13 @@ class TableStatements:
         self.columns = [resource.table.c[name] for name in resource.fields]
         self.key = [resource.table.c[name] for name in resource.key]
         self.generated = any(field.generated for field in resource.fields.values())
-        self.returning = self.key or [sa.literal_column("1")]
+        self.returning: list[sa.ColumnElement[Any]] = [*self.key] or [sa.literal_column("1")]
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
         self.update_sql = functools.lru_cache(_KEPT)(self._update)
         self.query_sql = functools.lru_cache(_KEPT)(self._query)
 
     def _is_key(self) -> sa.ColumnElement[bool]:
-        return self.key[0] == sa.bindparam("key", type_=sa.types.NullType())
+        return self.key[0] == parameter("key")
 
     @functools.cached_property
     def page(self) -> str:
@@ -68,8 +76,8 @@ class TableStatements:
                 *(column.label(label) for column, label in labels.items()),
             )
             .order_by(*self.key)
-            .offset(sa.bindparam("offset", type_=sa.types.NullType()))
-            .limit(sa.bindparam("limit", type_=sa.types.NullType()))
+            .offset(parameter("offset"))
+            .limit(parameter("limit"))
             .subquery("page")
         )
         joined = counted.outerjoin(page, sa.true())
@@ -93,27 +101,23 @@ class TableStatements:
         return compile_sql(locked)
 
     @functools.cached_property
-    def draw(self) -> str:
+    def draw(self) -> Statement:
         """The next generated key that no row has: the sequence moves on, never back or ahead."""
-        preparer = _DIALECT.identifier_preparer
-        table = preparer.format_table(self.table)
-        key = preparer.quote(self.key[0].name)
-        sequence = sa.func.pg_get_serial_sequence(
-            sa.literal_column(_text(table)), sa.literal_column(_text(self.key[0].name))
-        )
-        following = compile_sql(sa.func.nextval(sequence))
-        return (
-            f"WITH RECURSIVE draw (id) AS (SELECT {following} UNION ALL SELECT {following} FROM draw "
-            f"WHERE EXISTS (SELECT 1 FROM {table} AS t WHERE t.{key} = draw.id)) "
-            f"SELECT id FROM draw WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE t.{key} = draw.id)"
+        sequence = sa.func.pg_get_serial_sequence(parameter("table"), parameter("column"))
+        following = sa.func.nextval(sequence).label("id")
+        drawn = sa.select(following).cte(f"draw{_NO_TABLE}", recursive=True)
+        taken = sa.exists().where(self.key[0] == drawn.c.id)
+        drawn = drawn.union_all(sa.select(following).select_from(drawn).where(taken))
+        free = sa.select(drawn.c.id).where(~sa.exists().where(self.key[0] == drawn.c.id))
+        quoted = self.table.name.replace('"', '""')
+        return Statement(
+            compile_sql(free),
+            {"table": f'"{self.table.schema}"."{quoted}"', "column": self.key[0].name},
         )
 
     def _insert(self, names: tuple[str, ...], skip_taken_key: bool) -> str:
         """Insert one row; with ``skip_taken_key`` a taken key gives no row instead of an error."""
-        values = {
-            self.table.c[name]: sa.bindparam(f"p{index}", type_=sa.types.NullType())
-            for index, name in enumerate(names)
-        }
+        values = {self.table.c[name]: parameter(f"p{index}") for index, name in enumerate(names)}
         statement = insert(self.table)
         if values:
             statement = statement.values({column.key: value for column, value in values.items()})
@@ -128,8 +132,7 @@ class TableStatements:
         if not names:
             return self.exists
         values = {
-            self.table.c[name].key: sa.bindparam(f"p{index}", type_=sa.types.NullType())
-            for index, name in enumerate(names)
+            self.table.c[name].key: parameter(f"p{index}") for index, name in enumerate(names)
         }
         changed = sa.update(self.table).where(self._is_key()).values(values)
         return compile_sql(changed.returning(*self.key))
@@ -137,16 +140,15 @@ class TableStatements:
     def _query(self, names: tuple[str, ...], nulls: tuple[str, ...]) -> str:
         """Rows equal in all ``names`` and null in all ``nulls``, in key order."""
         conditions: list[sa.ColumnElement[bool]] = [
-            self.table.c[name] == sa.bindparam(f"p{index}", type_=sa.types.NullType())
-            for index, name in enumerate(names)
+            self.table.c[name] == parameter(f"p{index}") for index, name in enumerate(names)
         ]
         conditions += [self.table.c[name].is_(None) for name in nulls]
         return compile_sql(
             sa.select(*self.columns)
             .where(*conditions)
             .order_by(*self.key)
-            .offset(sa.bindparam("offset", type_=sa.types.NullType()))
-            .limit(sa.bindparam("limit", type_=sa.types.NullType()))
+            .offset(parameter("offset"))
+            .limit(parameter("limit"))
         )
 
 
@@ -161,10 +163,10 @@ class AssociationStatements:
         self._child = association.columns[child.name]
         self._parent_key = parent.table.c[parent.key[0]]
         self._child_key = child.table.c[child.key[0]]
-        self._key = sa.bindparam("key", type_=sa.types.NullType())
-        ids = sa.cast(sa.bindparam("ids", type_=sa.types.NullType()), ARRAY(self._child.type))
+        self._key = parameter("key")
+        ids = sa.cast(parameter("ids"), ARRAY(self._child.type))
         self._ids = ids
-        given = sa.func.unnest(ids).table_valued(sa.column("key"), name="given").render_derived()
+        given = sa.func.unnest(ids).table_valued("key").render_derived(name=f"given{_NO_TABLE}")
         self._id = given.c.key
 
     @functools.cached_property
@@ -198,8 +200,3 @@ class AssociationStatements:
         pairs = sa.select(sa.cast(self._key, self._parent.type), self._id)
         added = insert(self._table).from_select([self._parent.name, self._child.name], pairs)
         return compile_sql(added.on_conflict_do_nothing())
-
-
-def _text(value: str) -> str:
-    """An SQL string literal, its percent signs doubled for psycopg2."""
-    return "'" + value.replace("'", "''").replace("%", "%%") + "'"
