@@ -11,7 +11,7 @@ from typing import Final
 PAGES: Final = Path(__file__).with_name("pages")
 
 #: What is served under ``/ui/``, and nothing else: ours, and Swagger UI's.
-OWN_ASSETS: Final = ("pages.css", "mark.svg", "swagger.css", "swagger.js")
+OWN_ASSETS: Final = ("frame.css", "mark.svg", "pages.css", "swagger.css", "swagger.js")
 SWAGGER_UI_ASSETS: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
 ASSETS: Final = OWN_ASSETS + SWAGGER_UI_ASSETS
 

@@ -27,11 +27,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.service import ROOT, Database, Service, clean_environment
+from tests.service import ROOT, Database, Service, clean_environment, workforce
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -119,7 +120,7 @@ def normal(text: str) -> str:
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").strip().split("\n")]
     text = "\n".join(lines)
     head, blank, body = text.partition("\n\n") if text.startswith("HTTP/") else ("", "", text)
-    if body.startswith(("{", "[")):
+    if re.match(r'\{|\[[\d"{\]…]', body):  # a log line may begin with "[INFO]"
         body = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', lambda match: match[1] or "", body)
     return head + blank + body
 
@@ -157,7 +158,7 @@ class PageRun:
     def prepare(self, page: Path) -> None:
         """Do what the page's first lines say."""
         if "<!-- prepared: workforce -->" in page.read_text("utf-8"):
-            self.shell("drg generate examples/workforce/payload.json")
+            self.service.generate(workforce())
             self.shell("python examples/workforce/load.py")
 
     def shell(self, command: str, *, fails: bool = False) -> str:
@@ -204,6 +205,7 @@ class PageRun:
             ((command, shown),) = steps(block)
             before = len(self.service.log())
             self.service.start()
+            time.sleep(1)  # until the other worker is ready too
             return [(command, shown, self.documented(self.service.log()[before:]))]
         elif block.language == "console" and block.marks in ("", "fails"):
             fails = block.marks == "fails"

@@ -54,7 +54,7 @@ def readable(output: str) -> str:
     head, blank, body = output.partition("\n\n") if output.startswith("HTTP/") else ("", "", output)
     if is_json(body) and body[:1] in "{[":
         body = _wrapped(json.loads(body, parse_float=_Number, parse_int=_Number))
-    kept = ("HTTP/", "location:", "allow:", "retry-after:", "content-type: application/problem")
+    kept = ("http/", "location:", "allow:", "retry-after:", "content-type: application/problem")
     lines = [line if line.lower().startswith(kept) else "…" for line in head.split("\n")]
     lines = [line for index, line in enumerate(lines) if line != "…" or lines[index - 1] != "…"]
     return "\n".join(lines) + blank + body if head else body
@@ -69,8 +69,10 @@ def update(page: Path, server_url: str) -> None:
             new = block.text
             for command, shown, actual in run.run(block):
                 if not matches(shown, actual):
-                    old = f"$ {command}\n{shown}".rstrip("\n")
-                    new = new.replace(old, f"$ {command}\n{readable(actual)}".rstrip("\n"), 1)
+                    old = f"$ {command}\n{shown}".rstrip("\n") + "\n"
+                    new = new.replace(
+                        old, f"$ {command}\n{readable(actual)}".rstrip("\n") + "\n", 1
+                    )
             if new != block.text:
                 text = text.replace(f"\n{block.text}```", f"\n{new}```", 1)
                 print(f"{block.place} updated")
