@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,6 +154,9 @@ def _number_reader(descriptor: Descriptor) -> Reader:
             if not _NUMBER_TEXT.fullmatch(text):
                 raise FieldError(f"must be a number, not {quote(value)}.")
             value = Decimal(text)
+        if isinstance(value, float) and math.isfinite(value):
+            # Of a document that somebody's own code parsed; requests never hold floats.
+            value = Decimal(repr(value))
         if not isinstance(value, Decimal):
             raise FieldError(f"must be a number, not {json_name(value)}.")
         # What NUMERIC holds: 131,072 digits before the point, 16,383 after it.

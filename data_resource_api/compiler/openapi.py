@@ -176,24 +176,32 @@ def _path_item(
     stated: object, api: Mapping[str, Any], place: str, faults: Faults
 ) -> Mapping[str, Any]:
     if isinstance(stated, Mapping) and isinstance(stated.get("$ref"), str):
-        stated = {**(_pointed_at(api, stated["$ref"]) or {}), **stated}
+        try:
+            shared = _pointed_at(api, stated["$ref"])
+        except LookupError:
+            shared = None
+        stated = {**(shared if isinstance(shared, Mapping) else {}), **stated}
     if not isinstance(stated, Mapping):
         faults.add(place, f"must be an object, not {json_name(stated)}.")
         return {}
     return stated
 
 
-def _pointed_at(api: Mapping[str, Any], reference: str) -> Mapping[str, Any] | None:
-    """What a local ``$ref`` points at (RFC 6901)."""
-    if not reference.startswith("#/"):
-        return None
+def _pointed_at(api: Mapping[str, Any], reference: str) -> object:
+    """What a local ``$ref`` points at (RFC 6901).
+
+    :raises LookupError: it points at nothing.
+    """
     found: object = api
-    for step in reference[2:].split("/"):
+    for step in reference.removeprefix("#").split("/")[1:]:
         name = unquote(step).replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
-    return found if isinstance(found, Mapping) else None
+        if isinstance(found, Mapping):
+            found = found[name]
+        elif isinstance(found, list) and name.isdecimal():
+            found = found[int(name)]
+        else:
+            raise LookupError(reference)
+    return found
 
 
 def _resolve(
@@ -257,10 +265,10 @@ def check_openapi(api: Mapping[str, Any], faults: Faults) -> None:
         stated = quote(api.get("swagger") if version is None else version)
         faults.add(f"{base}.openapi", f'must be an OpenAPI 3.0 version like "3.0.3", not {stated}.')
         return
-    remote = list(_remote_references(api, base))
-    for place, reference in remote:
-        faults.add(place, f"{quote(reference)} is outside the document; only #/… is looked up.")
-    if remote:
+    unusable = list(_unusable_references(api, api, base))
+    for place, message in unusable:
+        faults.add(place, message)
+    if unusable:
         return
     from connexion.exceptions import InvalidSpecification
     from connexion.spec import OpenAPISpecification, Specification, create_spec_validator
@@ -277,14 +285,25 @@ def check_openapi(api: Mapping[str, Any], faults: Faults) -> None:
         faults.add(base, f"cannot be resolved: {error}.")
 
 
-def _remote_references(value: object, place: str) -> Iterator[tuple[str, str]]:
+def _unusable_references(
+    value: object, api: Mapping[str, Any], place: str
+) -> Iterator[tuple[str, str]]:
+    """The place of every ``$ref`` that leaves the document or points at nothing, and why."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if key == "$ref" and isinstance(item, str):
-                if not item.startswith("#"):
-                    yield join(place, "$ref"), item
+                if not item.startswith("#/"):
+                    yield (
+                        join(place, key),
+                        f"{quote(item)} is outside the document, and only #/… is read.",
+                    )
+                    continue
+                try:
+                    _pointed_at(api, item)
+                except LookupError:
+                    yield join(place, key), f"{quote(item)} points at nothing."
             else:
-                yield from _remote_references(item, join(place, key))
+                yield from _unusable_references(item, api, join(place, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _remote_references(item, join(place, index))
+            yield from _unusable_references(item, api, join(place, index))

@@ -24,7 +24,7 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from data_resource_api.database import embedded
+from data_resource_api.database import cluster, embedded, programs
 from data_resource_api.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, join
 
 PROJECT = Path(__file__).parents[2]
@@ -450,7 +450,7 @@ def test_the_data_and_the_socket_are_in_a_folder_that_only_its_owner_can_enter(
 
 
 def installed_package() -> Path:
-    spec = importlib.util.find_spec(embedded.PACKAGE)
+    spec = importlib.util.find_spec(programs.PACKAGE)
     assert spec is not None
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0])
@@ -461,7 +461,7 @@ def nobody() -> pwd.struct_passwd:
     """An ordinary user, who can at least reach the programs of PostgreSQL."""
     nobody = pwd.getpwnam("nobody")
     try:
-        embedded._ask_version(installed_package(), embedded._Account(nobody.pw_uid, nobody.pw_gid))
+        programs._ask_version(installed_package(), programs.Account(nobody.pw_uid, nobody.pw_gid))
     except PermissionError:
         pytest.skip("an ordinary user cannot reach this environment")
     return nobody
@@ -505,7 +505,7 @@ def test_root_can_use_what_an_ordinary_user_made_and_the_user_goes_on_after(
 def test_the_cluster_is_elsewhere_when_its_user_cannot_reach_the_directory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SHARED", folder / "shared")
+    monkeypatch.setattr(programs, "SHARED", folder / "shared")
     private = folder / "private"
     private.mkdir(0o700)
     server = join(private / "var")
@@ -524,7 +524,7 @@ def test_the_cluster_is_elsewhere_when_its_user_cannot_reach_the_directory(
 def test_programs_that_the_server_s_user_cannot_reach_are_copied_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SHARED", folder / "shared")
+    monkeypatch.setattr(programs, "SHARED", folder / "shared")
     private = folder / "private"
     private.mkdir(0o700)
     package = installed_package()
@@ -591,7 +591,7 @@ def test_a_server_that_does_not_start_says_what_its_log_says(directory: Path) ->
 
 
 def test_missing_programs_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "PACKAGE", "no_such_wheel")
+    monkeypatch.setattr(programs, "PACKAGE", "no_such_wheel")
     with pytest.raises(EmbeddedPostgresError, match="install no-such-wheel"):
         join(directory)
 
@@ -626,7 +626,7 @@ def test_a_path_that_no_socket_can_have_gets_a_private_folder_for_it(
 
 def test_a_planted_folder_for_the_socket_is_refused(folder: Path) -> None:
     directory = folder / ("x" * 100)
-    planted = Path(tempfile.gettempdir()) / f"drg-{embedded._digest(directory / 'postgres')}"
+    planted = Path(tempfile.gettempdir()) / f"drg-{programs.digest(directory / 'postgres')}"
     planted.mkdir()
     planted.chmod(0o777)
     try:
@@ -661,7 +661,7 @@ def test_a_server_whose_connections_are_all_taken_can_be_joined(directory: Path)
 def test_the_log_is_put_aside_when_it_has_grown(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "LOG_BYTES", 1)
+    monkeypatch.setattr(cluster, "LOG_BYTES", 1)
     server = join(directory)
     server.release()
     join(directory)

@@ -40,6 +40,9 @@ URL = "http://127.0.0.1:8081"
 DATABASE_URL = "postgresql+psycopg2://me:secret@localhost/bookshop"
 ANYTHING = "…"
 
+#: A page never stops a service sooner: every worker is ready by then, not only the first.
+SETTLING_SECONDS = 2
+
 RUN = {"console", "json", "python", "sql"}
 TEXT = {"text", "ini", "yaml"}
 DIRECTIVES = {"{toctree}", "{include}"}
@@ -148,6 +151,7 @@ class PageRun:
             if path.name not in hidden and not (self.folder / path.name).exists():
                 (self.folder / path.name).symlink_to(path)
         path = f"{Path(sys.executable).parent}:{clean_environment()['PATH']}"
+        self.settled = time.monotonic() + SETTLING_SECONDS
         self.environment = clean_environment(PATH=path, LC_ALL="C.UTF-8")
 
     @property
@@ -200,12 +204,14 @@ class PageRun:
         elif block.language == "sql":
             self.database.execute(block.text)
         elif block.language == "console" and block.marks == "stop":
+            time.sleep(max(0, self.settled - time.monotonic()))
             self.service.stop()
         elif block.language == "console" and block.marks == "start":
             ((command, shown),) = steps(block)
             before = len(self.service.log())
             self.service.start()
-            time.sleep(1)  # until the other worker is ready too
+            self.settled = time.monotonic() + SETTLING_SECONDS
+            time.sleep(0.5)  # the other worker logs too
             return [(command, shown, self.documented(self.service.log()[before:]))]
         elif block.language == "console" and block.marks in ("", "fails"):
             fails = block.marks == "fails"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from tests.docs.pages import (
     matches,
     steps,
 )
-from tests.service import ROOT, entry, payload, running
+from tests.service import ROOT, Database, Service, entry, payload, running, workforce
 
 EVERY_BLOCK = [block for page in PAGES for block in blocks(page)]
 RUN_PAGES = [page for page in PAGES if any(block.needs_service for block in blocks(page))]
@@ -88,3 +90,22 @@ def test_the_tour_goes_through_and_the_pages_quote_it(tmp_path: Path, server_url
     for block in quoted:
         for command, shown in steps(block):
             assert contains(f"$ {command}\n{shown}", first), f"{block.place}\n{first}"
+
+
+def test_flask_run_serves_too(tmp_path: Path, server_url: str) -> None:
+    """Flask's own server finds wsgi.py, and is stopped like any other program."""
+    database = Database(server_url)
+    service = Service(tmp_path, database)
+    (tmp_path / "wsgi.py").symlink_to(ROOT / "wsgi.py")
+    try:
+        with (tmp_path / "log").open("wb") as log:
+            command = [Path(sys.executable).with_name("flask"), "run", "--port", str(service.port)]
+            service.process = subprocess.Popen(
+                command, cwd=tmp_path, env=service.environment, stdout=log, stderr=log
+            )
+        service.wait_until_alive()
+        service.generate(workforce())
+        assert service.get("/provider").json() == {"provider": [], "links": []}
+    finally:
+        service.stop()
+        database.drop()
