@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.generator import Generator
-from data_resource_api.rest.flask_app import answer_errors
+from data_resource_api.rest.flask_app import answer_errors, refuse
 from data_resource_api.security import Guard, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
@@ -22,7 +22,10 @@ from data_resource_api.ui import register_pages
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
 
-_Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
+
+#: Probes are for anybody: they tell whether the service can be used, and nothing of what is in it.
+PUBLIC_PATHS: Final = frozenset({"/-/health", "/-/ready"})
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -41,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     generator = Generator(settings, engine, storage_for(settings))
     app = Flask("data_resource_api", static_folder=None)
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["data_resource_api"] = generator
     answer_errors(app)
@@ -58,7 +62,7 @@ def configure_logging(settings: Settings) -> None:
     logger.setLevel(settings.log_level)
     if not logger.handlers and not logging.getLogger().handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
         logger.addHandler(handler)
 
 
@@ -68,8 +72,8 @@ def _embedded_url(settings: Settings) -> str:
     return join(settings.data_dir).url
 
 
-def _database_away(error: sa.exc.OperationalError) -> Any:
-    raise Unavailable("The database cannot be reached.") from error
+def _database_away(_: sa.exc.OperationalError) -> Response:
+    return refuse(Unavailable("The database cannot be reached."))
 
 
 class Dispatcher:
@@ -86,25 +90,18 @@ class Dispatcher:
     ) -> Iterable[bytes]:
         """Answer one WSGI request."""
         try:
-            self._guard.check(environ)
-            segment = environ.get("PATH_INFO", "").lstrip("/").partition("/")[0]
+            path = environ.get("PATH_INFO", "")
+            if path not in PUBLIC_PATHS:
+                self._guard.check(environ)
+            segment = path.lstrip("/").partition("/")[0]
             if segment in OWN_SEGMENTS:
                 return self._own(environ, start_response)
             live = self._generator.keep_up()
             if live.problem is not None:
                 raise live.problem
         except DrgError as error:
-            return self._refuse(error)(environ, start_response)
+            with self._app.request_context(environ):
+                return refuse(error)(environ, start_response)
         if live.app is None:
             return self._own(environ, start_response)
         return live.app(environ, start_response)
-
-    def _refuse(self, error: DrgError) -> _Wsgi:
-        def application(
-            environ: dict[str, Any], start_response: Callable[..., Any]
-        ) -> Iterable[bytes]:
-            with self._app.request_context(environ):
-                response = self._app.make_response(self._app.handle_user_exception(error))
-            return response(environ, start_response)
-
-        return application

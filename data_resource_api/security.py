@@ -77,7 +77,9 @@ def is_loopback_host(host: str) -> bool:
     if name.startswith("["):
         name = name[1:].partition("]")[0]
     elif name.count(":") == 1:
-        name = name.partition(":")[0]
+        name, _, port = name.partition(":")
+        if not port.isdecimal():
+            return False
     return name.rstrip(".") == "localhost" or (bool(name) and is_loopback(name))
 
 

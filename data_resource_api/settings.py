@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote_plus
+
+import sqlalchemy as sa
 
 from data_resource_api.errors import ConfigurationError
 
@@ -67,9 +68,14 @@ def _choice(*choices: str) -> Callable[[str], str]:
 def _url(text: str) -> str:
     """SQLAlchemy's plain ``postgresql://`` means another driver than the one that we ship."""
     scheme, separator, rest = text.partition("://")
+    url = f"postgresql+psycopg2://{rest}"
+    try:
+        sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):
+        separator = ""
     if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
         raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
-    return f"postgresql+psycopg2://{rest}"
+    return url
 
 
 def variable(
@@ -204,13 +210,26 @@ class Settings:
         """The database's URL with its password, or ``None`` for the embedded PostgreSQL."""
         if self.database_url is not None:
             return self.database_url
-        if self.postgres_hostname is None and self.postgres_database is None:
+        stated = (
+            self.postgres_user,
+            self.postgres_password,
+            self.postgres_hostname,
+            self.postgres_database,
+        )
+        if not any(stated):
             return None
-        user = quote_plus(self.postgres_user or "postgres")
-        password = f":{quote_plus(self.postgres_password)}" if self.postgres_password else ""
         host = self.postgres_hostname or "localhost"
-        database = quote_plus(self.postgres_database or self.postgres_user or "postgres")
-        return f"postgresql+psycopg2://{user}{password}@{host}:{self.postgres_port}/{database}"
+        folder = host.startswith("/")  # of a unix socket
+        url = sa.URL.create(
+            "postgresql+psycopg2",
+            self.postgres_user or "postgres",
+            self.postgres_password,
+            None if folder else host,
+            None if folder else self.postgres_port,
+            self.postgres_database or self.postgres_user or "postgres",
+            {"host": host, "port": str(self.postgres_port)} if folder else {},
+        )
+        return url.render_as_string(hide_password=False)
 
     def check(self) -> None:
         """Refuse combinations that cannot be served.

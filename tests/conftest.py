@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from data_resource_api.database.embedded import join
-from tests.service import Database, Service, running
+from tests.service import Database, Service, open_folder, running
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """A PostgreSQL: ``DATABASE_URL`` where it is set, the embedded one otherwise."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
-    embedded = join(tmp_path_factory.mktemp("postgresql"))
-    yield embedded.url
-    embedded.release()
+    with open_folder() as folder:
+        embedded = join(folder)
+        yield embedded.url
+        embedded.release()
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder() -> Iterator[Path]:
     """An empty folder."""
-    return tmp_path
+    with open_folder() as folder:
+        yield folder

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -37,6 +39,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter, as the account that runs root's PostgreSQL has to."""
+    folder = Path(tempfile.mkdtemp(prefix="drg-")).resolve()
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Database:
@@ -79,12 +92,21 @@ class Service:
     """One running ``drg serve``."""
 
     def __init__(
-        self, folder: Path, database: Database | None, *, workers: int = 2, **settings: str
+        self,
+        folder: Path,
+        database: Database | None,
+        *,
+        workers: int = 2,
+        port: int | None = None,
+        **settings: str,
     ) -> None:
         self.folder = folder
         self.database = database
-        self.workers = workers
-        self.port = free_port()
+        self.port = port or free_port()
+        #: What is run, in ``cwd``; the arguments are drg's.
+        self.program = [str(Path(sys.executable).with_name("drg")), "serve"]
+        self.arguments = ["--port", str(self.port), "--workers", str(workers)]
+        self.cwd = folder
         self.url = f"http://127.0.0.1:{self.port}"
         self.static = folder / "static"
         self.log_file = folder / "service.log"
@@ -96,13 +118,11 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> Service:
-        command = [str(Path(sys.executable).with_name("drg")), "serve"]
-        command += ["--port", str(self.port), "--workers", str(self.workers)]
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
+                [*self.program, *self.arguments],
+                cwd=self.cwd,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -129,12 +130,15 @@ def schema_message(error: ValidationError) -> str:
             ).rstrip(".") + ("" if nearest(instance, choices) else ".")
         case "additionalProperties" if isinstance(instance, Mapping):
             known = list(schema.get("properties", ()))
-            patterns = schema.get("patternProperties", ())
-            if patterns:
-                return error.message + "."
-            extra = [name for name in instance if name not in known]
+            patterns = [*schema.get("patternProperties", ())]
+            extra = [
+                name
+                for name in instance
+                if name not in known and not any(re.search(pattern, name) for pattern in patterns)
+            ]
+            like = f"; names here match {' or '.join(patterns)}." if patterns else "."
             return " ".join(
-                f'"{name}" is not known here{nearest(name, known) or "."}' for name in extra
+                f'"{name}" is not known here{nearest(name, known) or like}' for name in extra
             )
         case "minItems":
             return f"needs at least {rule} item{'s' if rule != 1 else ''}."

@@ -160,14 +160,38 @@ def _number_reader(descriptor: Descriptor) -> Reader:
         if not isinstance(value, Decimal):
             raise FieldError(f"must be a number, not {json_name(value)}.")
         # What NUMERIC holds: 131,072 digits before the point, 16,383 after it.
-        if value and not (-16_383 <= value.adjusted() < 131_072):
-            raise FieldError("is too large or too small a number.")
         exponent = value.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -16_383:
-            raise FieldError("has more than 16,383 digits after the decimal point.")
+        if not isinstance(exponent, int) or value.adjusted() >= 131_072 or exponent < -16_383:
+            raise FieldError("has more digits than PostgreSQL's numeric can hold.")
+        _refuse_wide(value)
         return value
 
     return read
+
+
+#: Zeros that an exponent may stand for; a few bytes must not become megabytes in every answer.
+_MOST_ZEROS: Final = 1_000
+
+
+def _refuse_wide(value: Decimal) -> None:
+    _, digits, exponent = value.as_tuple()
+    if (
+        isinstance(exponent, int)
+        and not -_MOST_ZEROS <= exponent + len(digits) * (exponent < 0) <= _MOST_ZEROS
+    ):
+        raise FieldError(f"holds {value}, which is too long a number when it is written out.")
+
+
+def _refuse_wide_numbers(value: object) -> None:
+    """The same for every number inside a JSON value."""
+    if isinstance(value, Decimal):
+        _refuse_wide(value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _refuse_wide_numbers(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_wide_numbers(item)
 
 
 def _boolean_reader(descriptor: Descriptor) -> Reader:
@@ -199,6 +223,7 @@ def _object_reader(_: Descriptor) -> Reader:
     def read(value: object) -> object:
         if not isinstance(value, (dict, str)):
             raise FieldError(f"must be an object, not {json_name(value)}.")
+        _refuse_wide_numbers(value)
         return value
 
     return read
@@ -209,6 +234,7 @@ def _array_reader(_: Descriptor) -> Reader:
         parsed = _json_text(value)
         if not isinstance(parsed, list):
             raise FieldError(f"must be a list, not {json_name(value)}.")
+        _refuse_wide_numbers(parsed)
         return parsed
 
     return read
@@ -224,6 +250,7 @@ def _geojson_reader(descriptor: Descriptor) -> Reader:
         parsed = _json_text(value)
         if not isinstance(parsed, dict) or types.cast_geojson(form, parsed) is ERROR:
             raise FieldError("must be a GeoJSON object (RFC 7946).")
+        _refuse_wide_numbers(parsed)
         return parsed
 
     return read

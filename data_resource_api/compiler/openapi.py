@@ -8,6 +8,7 @@ a data resource has, and only those that the document names. OpenAPI 3.0.3
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -270,19 +271,27 @@ def check_openapi(api: Mapping[str, Any], faults: Faults) -> None:
         faults.add(place, message)
     if unusable:
         return
-    from connexion.exceptions import InvalidSpecification
-    from connexion.spec import OpenAPISpecification, Specification, create_spec_validator
+    with warnings.catch_warnings():
+        # Of starlette's, about its test client; connexion imports it and we do not use it.
+        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
+        from connexion.exceptions import InvalidSpecification
+        from connexion.spec import OpenAPISpecification, Specification, create_spec_validator
 
-    document = copy.deepcopy(dict(api))
     try:
-        Specification.load(document)
-    except InvalidSpecification:
-        validator = create_spec_validator(document)(OpenAPISpecification.openapi_schema)
-        faults.add_schema_errors(validator, document, base)
-        if not faults:
-            raise
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        faults.add(base, f"cannot be resolved: {error}.")
+        document = copy.deepcopy(dict(api))
+        try:
+            Specification.load(document)
+        except InvalidSpecification as error:
+            validator = create_spec_validator(document)(OpenAPISpecification.openapi_schema)
+            faults.add_schema_errors(validator, document, base)
+            if not faults:
+                faults.add(base, f"is not valid: {error}.")
+    except RecursionError:
+        faults.add(base, "is nested too deeply, or a $ref leads back to itself.")
+    except Exception as error:  # noqa: BLE001
+        # Schemas of the document are run against their defaults: whatever that raises is its fault.
+        reason = str(error).partition("\n")[0][:200]
+        faults.add(base, f"cannot be understood: {type(error).__name__}: {reason}")
 
 
 def _unusable_references(

@@ -110,7 +110,10 @@ def payload_digest(document: object) -> str:
     """
     schema = find_schema(document)
     assert isinstance(document, Mapping)
-    return digest({"schema": schema, "encryptionSchema": document.get("encryptionSchema")})
+    try:
+        return digest({"schema": schema, "encryptionSchema": document.get("encryptionSchema")})
+    except TypeError as error:
+        raise InvalidDocument(f"The payload cannot be written as JSON: {error}.") from None
 
 
 def find_schema(document: object) -> Mapping[str, Any]:

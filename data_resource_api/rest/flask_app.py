@@ -135,12 +135,13 @@ def to_response(reply: Reply) -> Response:
 
 def answer_errors(app: Flask) -> None:
     """Answer everything that goes wrong in JSON, and log what is our own fault under an id."""
-    app.register_error_handler(DrgError, _refused)
+    app.register_error_handler(DrgError, refuse)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _failed)
 
 
-def _refused(error: DrgError) -> Response:
+def refuse(error: DrgError) -> Response:
+    """A refusal, in the form that the client prefers."""
     accepted = request.accept_mimetypes
     problem = accepted.best_match(("application/json", "application/problem+json"))
     return to_response(refusal(error, problem=problem == "application/problem+json"))
@@ -152,22 +153,22 @@ def _http_error(error: HTTPException) -> Response:
         return error.get_response(request.environ)  # type: ignore[return-value]
     match error.code:
         case 404:
-            return _refused(NotFound(f"There is nothing at {request.path}."))
+            return refuse(NotFound(f"There is nothing at {request.path}."))
         case 405:
             allowed = getattr(error, "valid_methods", None) or ()
-            return _refused(
+            return refuse(
                 MethodNotAllowed(f"{request.method} is not enabled at {request.path}.", allowed)
             )
         case 413 if isinstance(error, RequestEntityTooLarge):
             limit = request.max_content_length
-            return _refused(
-                TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES).")
-            )
+            return refuse(TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES)."))
+        case int(status) if status >= 500:
+            return _failed(error)
         case _:
-            return _refused(BadRequest(error.description or "The request cannot be read."))
+            return refuse(BadRequest(error.description or "The request cannot be read."))
 
 
 def _failed(error: Exception) -> Response:
     identity = uuid.uuid4().hex
     logger.error("Request %s %s failed: %s", request.method, request.path, identity, exc_info=error)
-    return _refused(DrgError(f"Something went wrong here; it is logged under {identity}."))
+    return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))

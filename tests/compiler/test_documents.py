@@ -79,7 +79,7 @@ def test_every_fault_is_told_at_once() -> None:
             'no table is called "aa"; did you mean "a"?'
         ),
         'api.apiSpec.info: needs "title", "version".',
-        "api.apiSpec.paths: 'x' does not match any of the regexes: '^/', '^x-'.",
+        r'api.apiSpec.paths: "x" is not known here; names here match ^\/ or ^x-.',
     ]
 
 
@@ -243,6 +243,19 @@ def test_a_fault_of_the_openapi_document_names_its_place(
     found = [line for line in faults(document) if line.startswith(f"api.apiSpec.{place}: ")]
     assert found, faults(document)
     assert said in found[0]
+
+
+def test_deep_documents_are_read_and_circular_references_refused() -> None:
+    document = payload(entry("t"))
+    spec = document["data_resource_schema"]["api"]["apiSpec"]
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(90):  # two levels each; a request may have 200
+        deep = {"type": "object", "properties": {"x": deep}}
+    spec["components"] = {"schemas": {"a": deep}}
+    assert compile_data_resource(document).openapi["components"] == {"schemas": {"a": deep}}
+    spec["components"] = {"schemas": {"a": {"$ref": "#/components/schemas/a"}}}
+    (line,) = faults(document)
+    assert line.startswith("api.apiSpec: is nested too deeply")
 
 
 def test_the_same_operation_twice_is_refused() -> None:

@@ -152,7 +152,9 @@ class PageRun:
                 (self.folder / path.name).symlink_to(path)
         path = f"{Path(sys.executable).parent}:{clean_environment()['PATH']}"
         self.settled = time.monotonic() + SETTLING_SECONDS
-        self.environment = clean_environment(PATH=path, LC_ALL="C.UTF-8")
+        # As in pyproject.toml: connexion imports something that warns about itself.
+        warnings = "ignore:Using `httpx` with `starlette.testclient` is deprecated"
+        self.environment = clean_environment(PATH=path, LC_ALL="C.UTF-8", PYTHONWARNINGS=warnings)
 
     @property
     def database(self) -> Database:

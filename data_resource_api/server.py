@@ -1,0 +1,270 @@
+"""``drg serve``: the application in granian's worker processes, over one PostgreSQL.
+
+The *master* checks what can be checked, joins the embedded PostgreSQL where no database is
+configured, starts the workers, and ends in the opposite order. It gives each worker its settings as
+a value, by fork or through a pipe: no secret is ever an argument of a program. A worker reports
+whether it could start, leaves a terminal's signals to the master, and ends when the master is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from errno import EADDRINUSE
+from multiprocessing.connection import Connection
+from typing import Any, Final, NoReturn
+
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from data_resource_api.app import LOG_FORMAT, configure_logging, create_app
+from data_resource_api.database.embedded import join
+from data_resource_api.generator import Generator
+from data_resource_api.security import guard_for
+from data_resource_api.settings import Settings
+
+logger = logging.getLogger("data_resource_api")
+
+#: Seconds that requests have to finish in once the service is told to stop.
+DRAIN_SECONDS: Final = 25
+#: Seconds to wait for a port, which the workers of a service that was killed may be leaving.
+PORT_SECONDS: Final = 2
+#: Seconds between a worker's looks at whether its master still is.
+WATCH_SECONDS: Final = 0.2
+#: The most workers by default: with as many, the embedded PostgreSQL has connections for all.
+MOST_WORKERS: Final = 8
+
+#: granian's own logger speaks of failures only, in our format; what it tells at start we tell better.
+_GRANIAN_LOGGING: Final = {
+    "formatters": {"generic": {"format": LOG_FORMAT}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "generic"}},
+    "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
+}
+
+
+class CannotServe(Exception):
+    """The service cannot start here; the message tells a person why."""
+
+
+def default_workers() -> int:
+    """One for each core that this process may use, up to :data:`MOST_WORKERS`."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; then let requests finish, and stop.
+
+    :raises ConfigurationError: the settings cannot be served.
+    :raises CannotServe: the address cannot be listened on, or a worker cannot start.
+    :raises EmbeddedPostgresError: no database is configured, and the embedded one does not run.
+    """
+    on_hangup = _stop_at_signals()
+    configure_logging(settings)
+    guard_for(settings)
+    address = _free_address(host, port)
+    with _with_database(settings) as complete:
+        server = Granian(
+            "data_resource_api.app:create_app",
+            address=address,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            # A request holds at most one connection: another thread could only wait for one.
+            blocking_threads=settings.pool_size,
+            workers_kill_timeout=DRAIN_SECONDS,
+            respawn_failed_workers=True,
+            websockets=False,
+            log_level=LogLevels.error,
+            log_dictconfig=_GRANIAN_LOGGING,
+        )
+        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        master = _Master(server, workers, url, on_hangup)
+        server.on_startup(master.start)
+        worker = _Worker(complete, master.reporter, os.getpid())
+        server.serve(target_loader=worker, wrap_loader=False)
+    if master.failure is not None:
+        raise CannotServe(master.failure)
+
+
+@contextlib.contextmanager
+def _with_database(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database in them; the embedded one runs as long as the block does."""
+    if settings.sqlalchemy_url is not None:
+        yield settings
+        return
+    embedded = join(settings.data_dir)
+    try:
+        yield replace(settings, database_url=embedded.url)
+    finally:
+        embedded.release()
+
+
+def _free_address(host: str, port: int) -> str:
+    """The numeric address of a host, where nobody listens on the port.
+
+    granian's sockets share a port with whoever shares it too, so that it would not notice.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        while True:
+            try:
+                socket.create_server(address[:2], family=family).close()
+            except OSError as error:
+                if error.errno != EADDRINUSE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return str(address[0])
+    except OSError as error:
+        if error.errno == EADDRINUSE:
+            raise CannotServe(
+                f"Port {port} on {host} is in use. Stop what listens there, or name another: --port."
+            ) from error
+        reason = error.strerror or str(error)
+        raise CannotServe(f"It cannot listen on {host}, port {port}: {reason}.") from error
+
+
+# ── the master ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _let_workers_start_without_handlers() -> None:
+    """Have a forked worker end by SIGTERM at once, as long as granian does not serve in it.
+
+    It would otherwise begin with the master's handler, and lose the signal.
+    """
+    blocked = {signal.SIGTERM}
+
+    def begin() -> None:
+        _leave_signals_to_master()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, blocked),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked),
+        after_in_child=begin,
+    )
+
+
+def _stop_at_signals() -> Any:
+    """Have the signals that stop a service end this process in order, until granian has them.
+
+    :returns: what SIGHUP did before; ``nohup`` has it ignored.
+    """
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    on_hangup = signal.getsignal(signal.SIGHUP)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    if on_hangup != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
+    return on_hangup
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What a worker tells: why it cannot start, or what it serves.
+
+    :ivar live: the data resource's name; ``None`` when nothing has been generated.
+    """
+
+    failure: str | None = None
+    live: str | None = None
+    problem: bool = False
+
+
+class _Master:
+    """Hears the workers' reports: says when the service serves, and ends it when one cannot."""
+
+    def __init__(self, server: Any, workers: int, url: str, on_hangup: Any) -> None:
+        self.failure: str | None = None
+        self._reports, self.reporter = multiprocessing.Pipe(duplex=False)
+        self._server = server
+        self._workers = workers
+        self._url = url
+        self._on_hangup = on_hangup
+
+    def start(self) -> None:
+        """Begin to listen; granian has set its signal handlers and is about to start workers."""
+        stop = self._server.signal_handler_interrupt
+        ignored = self._on_hangup == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else stop)
+        _let_workers_start_without_handlers()
+        threading.Thread(target=self._listen, name="reports", daemon=True).start()
+
+    def _listen(self) -> None:
+        started = 0
+        while self.failure is None:
+            report: _Report = self._reports.recv()
+            started += 1
+            self.failure = report.failure
+            if started == self._workers and self.failure is None:
+                self._announce(report)
+        self._server.signal_handler_interrupt()
+
+    def _announce(self, report: _Report) -> None:
+        count = "1 worker" if self._workers == 1 else f"{self._workers} workers"
+        logger.info("Serving on %s with %s.", self._url, count)
+        if report.live is not None:
+            logger.info("%s is live: see %s/ui/", report.live, self._url)
+        elif not report.problem:
+            command = f"drg generate PAYLOAD.json --url {self._url}"
+            logger.info("Nothing has been generated yet: `%s`, or see %s/", command, self._url)
+
+
+# ── a worker ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _leave_signals_to_master() -> None:
+    """A terminal's signals go to all of its processes; the master decides what they mean."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # granian's comes when it serves
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """Makes the application in a worker process, where granian calls it."""
+
+    settings: Settings
+    reporter: Connection
+    master: int
+
+    def __call__(self) -> Flask:
+        """The application; where it cannot be made, wait for the master to end this process."""
+        _leave_signals_to_master()
+        threading.Thread(target=self._follow_master, name="follow", daemon=True).start()
+        try:
+            app = create_app(self.settings)
+        except Exception as error:
+            logger.exception("A worker cannot start.")
+            self.reporter.send(_Report(failure=f"The service cannot start: {error}"))
+            while True:
+                signal.pause()
+        generator: Generator = app.extensions["data_resource_api"]
+        live = generator.current
+        name = live.resource.name if live.resource else None
+        self.reporter.send(_Report(live=name, problem=live.problem is not None))
+        return app
+
+    def _follow_master(self) -> None:
+        while os.getppid() == self.master:
+            time.sleep(WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(DRAIN_SECONDS)
+        os._exit(1)
