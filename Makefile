@@ -80,7 +80,7 @@ coverage: $(INSTALLED_DEV) ## the tests alone, with branch coverage
 	$(BIN)/coverage report
 
 docs: $(INSTALLED_DEV) ## the documentation, in docs/_build/html
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -E -b html docs docs/_build/html
 
 format: $(INSTALLED_DEV) ## put every file in the project's format
 	$(BIN)/ruff check --fix .

@@ -31,7 +31,7 @@ def register_admin(app: Flask, generator: Generator) -> None:
     def generate() -> Response:
         """Make the posted Data Resource Generation Payload the live data resource."""
         generator.generate(_json_body())
-        return Response(status=204)
+        return _nothing()
 
     @routes.get("/generator")
     def describe() -> Response:
@@ -71,7 +71,7 @@ def register_admin(app: Flask, generator: Generator) -> None:
         """Forget a draft."""
         if number not in _DRAFT_IDS or not admin_schema.delete_draft(generator.engine, number):
             raise NotFound(f"There is no draft {number}.")
-        return Response(status=204)
+        return _nothing()
 
     @routes.get("/swagger")
     def swagger() -> Response:
@@ -172,6 +172,12 @@ def _unmatched(item: Unmatched) -> dict[str, str]:
 
 def _answer(value: object) -> Response:
     return to_response(json_reply(200, value))
+
+
+def _nothing() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _json_body() -> Any:

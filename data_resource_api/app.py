@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     generator = Generator(settings, engine, storage_for(settings))
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["data_resource_api"] = generator
     answer_errors(app)

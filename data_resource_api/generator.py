@@ -249,9 +249,10 @@ class Generator:
                 else:
                     assert live is not None
                     resource, stored = self._compile(live), live.payload
-                    logger.warning(
-                        "The copy in %s is replaced by what is live.", self.storage.place
-                    )
+                    if copy != stored:  # another worker may have mended it meanwhile
+                        logger.warning(
+                            "The copy in %s is replaced by what is live.", self.storage.place
+                        )
                 publish = self._stage(resource, stored)
             publish()
         return resource

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_resource_api.compiler.faults import Faults, json_name, quote
+from data_resource_api.compiler.faults import Faults, json_name, nearest, quote
 from data_resource_api.compiler.fields import FIELD_TYPES
 from data_resource_api.compiler.names import field_name_fault, table_name_fault
 from data_resource_api.compiler.openapi import KINDS, VERBS, Kind, Shape
@@ -105,7 +105,9 @@ def _check_names(descriptor: object, base: str, faults: Faults) -> None:
             faults.add(f"{base}.fields[{index}].name", fault)
     for name in names_of(descriptor.get("primaryKey")):
         if name not in names:
-            faults.add(f"{base}.primaryKey", f"no field is called {quote(name)}.")
+            known = [other for other in names if isinstance(other, str)]
+            hint = nearest(name, known) or "."
+            faults.add(f"{base}.primaryKey", f"no field is called {quote(name)}{hint}")
 
 
 def _related(entry: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -46,7 +46,9 @@ class Faults:
             place = join(base, *leaf.absolute_path)
             stated: Any = leaf.validator_value
             missing = leaf.validator == "required" and any(
-                join(place, name) in known for name in stated
+                fault == join(place, name) or fault.startswith(join(place, name) + ".")
+                for name in stated
+                for fault in known
             )
             if place not in known and not missing:
                 self.add(place, schema_message(leaf))

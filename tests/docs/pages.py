@@ -45,7 +45,7 @@ SETTLING_SECONDS = 2
 
 RUN = {"console", "json", "python", "sql"}
 TEXT = {"text", "ini", "yaml"}
-DIRECTIVES = {"{toctree}", "{include}"}
+DIRECTIVES = {"{toctree}"}
 
 #: Commands that go to port 8081 unless told otherwise, and how they are told.
 _DEFAULT_URL = {
