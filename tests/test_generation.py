@@ -571,9 +571,9 @@ def test_every_table_schema_error_of_a_draft_is_told(service: Service) -> None:
     response = service.put("/tableschema/1", draft)
     assert response.status_code == 400
     assert [line.partition(":")[0] for line in response.json()["errors"]] == [
+        "tableSchema.fields[0].type",
         "tableSchema.fields[2].name",
         "tableSchema.primaryKey",
-        "tableSchema.fields[0].type",
         "tableSchema.fields[1]",
         "tableSchema.fields[3]",
     ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from data_resource_api.compiler.faults import Faults, json_name, nearest, quote
-from data_resource_api.compiler.fields import FIELD_TYPES
+from data_resource_api.compiler.fields import FIELD_TYPES, compile_field
 from data_resource_api.compiler.names import field_name_fault, table_name_fault
 from data_resource_api.compiler.openapi import KINDS, VERBS, Kind, Shape
 from data_resource_api.compiler.payload import check_descriptor
@@ -79,7 +79,7 @@ def _find(document: object, faults: Faults) -> DraftTable | None:
     if descriptor is None:
         faults.add(base, 'is missing; a draft is like {"name": …, "tableSchema": {"fields": […]}}.')
         return None
-    _check_names(descriptor, base, faults)
+    _check_fields(descriptor, base, faults)
     check_descriptor(descriptor, faults, base)
     if faults:
         return None
@@ -90,23 +90,28 @@ def _find(document: object, faults: Faults) -> DraftTable | None:
     )
 
 
-def _check_names(descriptor: object, base: str, faults: Faults) -> None:
+def _check_fields(descriptor: object, base: str, faults: Faults) -> None:
     fields = descriptor.get("fields") if isinstance(descriptor, Mapping) else None
     if not isinstance(fields, list) or not isinstance(descriptor, Mapping):
         return
-    names = [field.get("name") for field in fields if isinstance(field, Mapping)]
-    for index, name in enumerate(names):
+    names: list[str] = []
+    for index, field in enumerate(fields):
+        name = field.get("name") if isinstance(field, Mapping) else None
         if not isinstance(name, str):
             continue
-        fault = field_name_fault(name)
-        if name in names[:index]:
-            fault = f"{quote(name)} is the name of another field already."
-        if fault:
-            faults.add(f"{base}.fields[{index}].name", fault)
+
+        def fault(inside: str, message: str, place: str = f"{base}.fields[{index}]") -> None:
+            faults.add(f"{place}.{inside}" if inside else place, message)
+
+        compile_field(field, in_key=False, generated=False, fault=fault)
+        if problem := field_name_fault(name):
+            fault("name", problem)
+        elif name in names:
+            fault("name", f"{quote(name)} is the name of another field already.")
+        names.append(name)
     for name in names_of(descriptor.get("primaryKey")):
         if name not in names:
-            known = [other for other in names if isinstance(other, str)]
-            hint = nearest(name, known) or "."
+            hint = nearest(name, names) or "."
             faults.add(f"{base}.primaryKey", f"no field is called {quote(name)}{hint}")
 
 

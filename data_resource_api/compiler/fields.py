@@ -68,7 +68,12 @@ def _string_reader(descriptor: Descriptor) -> Reader:
     return read
 
 
-_FORMAT_NAMES: Final = {"email": "an e-mail address", "uri": "a URI", "uuid": "a UUID"}
+_FORMAT_NAMES: Final = {
+    "email": "an e-mail address",
+    "uri": "a URI",
+    "uuid": "a UUID",
+    "binary": "base64 text",
+}
 
 
 def _read_base64(value: object) -> str:
@@ -473,6 +478,7 @@ class FieldType:
     :ivar openapi: how an OpenAPI 3.0 document describes it.
     :ivar ordered: ``minimum`` and ``maximum`` apply.
     :ivar sized: ``minLength`` and ``maxLength`` apply.
+    :ivar formats: the values of ``format``; ``None`` where strptime codes are allowed too.
     :ivar check: refuses a descriptor that the reader could not honour.
     """
 
@@ -483,6 +489,7 @@ class FieldType:
     show: Callable[[Any], object] | None = None
     ordered: bool = False
     sized: bool = False
+    formats: tuple[str, ...] | None = ("default",)
     check: Callable[[Descriptor], None] | None = None
 
 
@@ -491,7 +498,9 @@ def _plain(read: Reader) -> Callable[[Descriptor], Reader]:
 
 
 def _moment(name: str, moment: _Moment, openapi: Mapping[str, Any], **how: Any) -> FieldType:
-    return FieldType(name, moment.reader, openapi, ordered=True, check=moment.check_format, **how)
+    return FieldType(
+        name, moment.reader, openapi, ordered=True, formats=None, check=moment.check_format, **how
+    )
 
 
 _STRING: Final = {"type": "string"}
@@ -499,7 +508,9 @@ _STRING: Final = {"type": "string"}
 FIELD_TYPES: Final[Mapping[str, FieldType]] = {
     row.name: row
     for row in (
-        FieldType("string", _string_reader, _STRING, sized=True),
+        FieldType(
+            "string", _string_reader, _STRING, sized=True, formats=("default", *_FORMAT_NAMES)
+        ),
         FieldType("any", _any_reader, {}),
         FieldType("integer", _integer_reader, {"type": "integer"}, ordered=True),
         FieldType(
@@ -519,8 +530,15 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
             _show_json,
             sized=True,
         ),
-        FieldType("geojson", _geojson_reader, {"type": "object"}, _bind_json, _show_json),
-        FieldType("geopoint", _geopoint_reader, _STRING),
+        FieldType(
+            "geojson",
+            _geojson_reader,
+            {"type": "object"},
+            _bind_json,
+            _show_json,
+            formats=("default", "topojson"),
+        ),
+        FieldType("geopoint", _geopoint_reader, _STRING, formats=("default", "array", "object")),
         FieldType("duration", _duration_reader, _STRING),
         FieldType(
             "yearmonth",
@@ -718,6 +736,14 @@ def compile_field(
     form = descriptor.get("format", "default")
     if not isinstance(form, str):
         fault("format", f"must be a string, not {json_name(form)}.")
+        return None
+    if type_.formats is not None and form not in type_.formats:
+        known = ", ".join(type_.formats)
+        fault(
+            "format",
+            f"{quote(form)} is not a format of {type_.name}"
+            f"{nearest(form, type_.formats) or f'; it has {known}.'}",
+        )
         return None
     if type_.check is not None:
         try:
