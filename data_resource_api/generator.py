@@ -53,6 +53,9 @@ logger = logging.getLogger("data_resource_api")
 #: Seconds after which a worker looks at the live row again, before it answers.
 LEASE: Final = 1.0
 
+#: Seconds for which a database that could not be reached is not asked again: 503 at once instead.
+RESPITE: Final = 0.5
+
 STAMP_NAME: Final = ".live"
 LOCK_NAME: Final = ".lock"
 OPENAPI_NAME: Final = "swagger.json"
@@ -88,6 +91,7 @@ class Generator:
         self._stamp = settings.static_dir / STAMP_NAME
         self._seen_stamp: object = None
         self._looked = -LEASE
+        self._failed = -RESPITE
         self._reloading = threading.Lock()
         self._migrated = False
 
@@ -309,6 +313,8 @@ class Generator:
 
     def _look(self, compiled: DataResource | None) -> None:
         looked = time.monotonic()
+        if looked - self._failed < RESPITE:
+            raise Unavailable("The database cannot be reached.")
         try:
             with self.engine.connect() as connection:
                 digest = admin_schema.live_digest(connection)
@@ -318,6 +324,7 @@ class Generator:
                 live = admin_schema.live(connection)
         except sa.exc.SQLAlchemyError as error:
             self.engine.dispose()
+            self._failed = time.monotonic()
             raise Unavailable("The database cannot be reached.") from error
         if live is None:
             self._publish(Live())

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 import requests
 
+from data_resource_api.server import default_workers
 from tests.service import (
     ROOT,
     Database,
@@ -183,6 +184,17 @@ def test_a_stop_during_the_start_leaves_nothing_running(embedded: Service) -> No
     assert "Traceback" not in embedded.log()
 
 
+@pytest.mark.parametrize(("cores", "count"), [(1, 1), (3, 3), (64, 8)])
+def test_there_is_a_worker_for_each_core_up_to_eight(
+    monkeypatch: pytest.MonkeyPatch, cores: int, count: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert default_workers() == count
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS has none
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert default_workers() == count
+
+
 def test_a_port_in_use_is_one_clear_line(folder: Path) -> None:
     service = Service(folder, None)
     with socket.create_server(("127.0.0.1", service.port)):
@@ -210,10 +222,12 @@ def test_every_wrong_setting_is_one_line(folder: Path) -> None:
     service = Service(
         folder, None, APP_ENV="STAGING", DRG_POOL_SIZE="many", DATABASE_URL="x:s3cr3t"
     )
+    service.environment["DRG_POLL_SIZE"] = "8"
     service.start(wait=False)
     assert service.process is not None
     assert service.process.wait(30) == 2
     assert service.log().splitlines() == [
+        "The environment variable DRG_POLL_SIZE is not known; did you mean DRG_POOL_SIZE?",
         "drg: APP_ENV must be one of TEST, LOCAL, PRODUCTION, not 'STAGING'.",
         "drg: DATABASE_URL must be a URL like postgresql://user:password@host:5432/database.",
         "drg: DRG_POOL_SIZE must be a whole number from 2 to 1000, not 'many'.",
@@ -383,7 +397,7 @@ def test_flask_run_needs_no_flask_app(embedded: Service) -> None:
 def test_any_wsgi_server_can_serve_wsgi_app(embedded: Service) -> None:
     """Here granian's own command line, whose workers end without Python's atexit."""
     embedded.program = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi"]
-    embedded.arguments = ["--port", str(embedded.port), "--workers", "2", "wsgi:app"]
+    embedded.arguments = ["--port", str(embedded.port), "--workers", "1", "wsgi:app"]
     embedded.cwd = ROOT
     embedded.start()
     assert embedded.get("/generator").status_code in (200, 404)
