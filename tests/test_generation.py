@@ -495,6 +495,17 @@ def test_loading_at_start_never_runs_ddl(service: Service) -> None:
     assert service.database.tables() == []
 
 
+def test_a_database_that_a_newer_version_has_used_is_told(service: Service) -> None:
+    service.generate(payload(entry("people", NAME)))
+    service.stop()
+    assert service.database is not None
+    service.database.execute("UPDATE admin.drg_version SET version_num = '9999'")
+    service.start()
+    response = service.get("/people")
+    assert response.status_code == 503
+    assert "newer version" in response.json()["error"]
+
+
 # ── drafts ───────────────────────────────────────────────────────────────────────────────────────
 
 PROVIDER = {

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from data_resource_api.compiler.relationships import PhysicalAssociation
+from data_resource_api.errors import NotLoaded
 
 #: The revision that this code needs; ``migrations/versions`` ends with it.
 HEAD: Final = "0001"
@@ -74,12 +75,19 @@ def migrate(engine: sa.Engine) -> None:
             return
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise NotLoaded(
+                f"The admin schema of the database is not of this version ({error}); "
+                "a newer version of the service may have used it."
+            ) from error
 
 
 def _migrations() -> Path:
