@@ -102,8 +102,12 @@ def measure(server_url: str, rounds: int) -> list[Figure]:
         pairs = [generation(server_url, count) for _ in range(rounds)]
         generated, started = zip(*pairs, strict=True)
         post_bound, start_bound = bounds.get(count, (None, None))
-        figures.append(Figure(f"`POST /generator`, {count} tables of 9 columns", generated, post_bound))
-        figures.append(Figure(f"start to the first 200, {count} tables stored", started, start_bound))
+        figures.append(
+            Figure(f"`POST /generator`, {count} tables of 9 columns", generated, post_bound)
+        )
+        figures.append(
+            Figure(f"start to the first 200, {count} tables stored", started, start_bound)
+        )
         print("\n".join(figure.row() for figure in figures[-2:]), flush=True)
     return figures
 
