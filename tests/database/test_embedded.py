@@ -95,7 +95,9 @@ def folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="drg-", dir="/tmp")).resolve()
     folder.chmod(0o755)
     yield folder
-    embedded._release_all()
+    for used in [used for used in embedded._uses if used.is_relative_to(folder)]:
+        for handle in list(embedded._uses[used].handles):
+            handle.release()
     for file in folder.rglob("postmaster.pid"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(postmaster_of(file.parent), signal.SIGQUIT)
