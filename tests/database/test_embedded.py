@@ -621,8 +621,10 @@ def test_a_path_that_no_socket_can_have_gets_a_private_folder_for_it(
     assert ask(server.url, "SELECT 1") == 1
     assert server.data.is_relative_to(folder)
     assert mode(sockets) == 0o700
-    assert join(folder / name).url == server.url
-    embedded._release_all()
+    again = join(folder / name)
+    assert again.url == server.url
+    again.release()
+    server.release()
     assert not sockets.exists()
 
 
