@@ -149,7 +149,7 @@ def describe_resource(resource: DataResource) -> dict[str, Any]:
         ],
         "manyToMany": [[pair.left, pair.right] for pair in pairs],
         "operations": [operation.place for operation in resource.operations],
-        "public": [],
+        "public": [operation.place for operation in resource.operations if operation.public],
         "unmatched": [_unmatched(item) for item in resource.unmatched],
         "disabled": [
             _unmatched(item) for item in disabled(resource.operations, resource.tables, pairs)

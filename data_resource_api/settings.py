@@ -65,6 +65,10 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _url(text: str) -> str:
     """SQLAlchemy's plain ``postgresql://`` means another driver than the one that we ship."""
     scheme, separator, rest = text.partition("://")
@@ -141,6 +145,29 @@ class Settings:
         "OAUTH2_PROVIDER",
         "Who issues bearer tokens. PRODUCTION refuses to start without one.",
         _choice("AUTH0", "OIDC", "BRIGHTHIVE", "INTROSPECTION"),
+    )
+    oauth2_url: str | None = variable(
+        "OAUTH2_URL",
+        "The provider's address, as its tokens name their issuer: https, or http to loopback.",
+    )
+    oauth2_jwks_url: str | None = variable(
+        "OAUTH2_JWKS_URL",
+        "Where the provider's keys are (AUTH0, OIDC); {OAUTH2_URL}/.well-known/jwks.json where it is "
+        "not set.",
+    )
+    oauth2_audience: str | None = variable(
+        "OAUTH2_AUDIENCE", "What a token must be issued for, in its aud (AUTH0, OIDC)."
+    )
+    oauth2_algorithms: tuple[str, ...] = variable(
+        "OAUTH2_ALGORITHMS",
+        "The algorithms that a token may be signed with, separated by spaces or commas.",
+        _words,
+        ("RS256",),
+    )
+    oauth2_admin_scope: str | None = variable(
+        "OAUTH2_ADMIN_SCOPE",
+        "The scope that the administration routes need.",
+        default="drg:admin",
     )
     max_page_size: int = variable(
         "DRG_MAX_PAGE_SIZE",

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.payload import Pair
+from data_resource_api.compiler.security import ANY_TOKEN, Security, read_security
 from data_resource_api.compiler.tables import ResourceTable
 
 #: A path item's verbs; its other keys (parameters, summary, …) are not.
@@ -68,6 +69,7 @@ class Operation:
 
     :ivar path: as the document writes it.
     :ivar related: the other table of a many-to-many relationship, or ``None``.
+    :ivar security: what is asked of the caller; see ``compiler.security``.
     """
 
     kind: Kind
@@ -76,11 +78,17 @@ class Operation:
     verb: str
     table: str
     related: str | None
+    security: Security = ANY_TOKEN
 
     @property
     def segments(self) -> tuple[str, ...]:
         """The path's segments, decoded, as the document writes them."""
         return path_segments(self.path)
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may call it."""
+        return not self.security
 
     @property
     def place(self) -> str:
@@ -136,7 +144,8 @@ def read_operations(
                     f"is the same operation as {operations[route, verb].place}.",
                 )
                 continue
-            operations[route, verb] = Operation(kind, shape, path, verb, table, other)
+            security = read_security(api, item[verb], f"{place}.{verb}", faults)
+            operations[route, verb] = Operation(kind, shape, path, verb, table, other, security)
     return tuple(operations.values()), tuple(unmatched)
 
 

@@ -1,0 +1,86 @@
+"""What the OpenAPI document asks of a caller: ``security``, as the scopes that a token must have.
+
+OpenAPI 3.0.3, *Security Requirement Object*: an operation's ``security`` replaces the document's; its
+alternatives are or-ed, the schemes of one alternative are and-ed, and ``{}`` lets anybody in. Every
+scheme that can be enforced is a bearer token, so an alternative comes down to a set of scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
+
+#: Alternatives, each the scopes that a token must have; none at all is public.
+Security = tuple[frozenset[str], ...]
+
+#: Where the document says nothing: a valid token, whatever its scopes.
+ANY_TOKEN: Final[Security] = (frozenset(),)
+PUBLIC: Final[Security] = ()
+
+_ENFORCED: Final = "a bearer token: type oauth2, openIdConnect, or http with scheme bearer"
+
+
+def read_security(
+    api: Mapping[str, Any], operation: object, place: str, faults: Faults
+) -> Security:
+    """What an operation asks of its caller, noting every scheme that cannot be enforced.
+
+    :param place: where the operation stands in the Data Resource Schema.
+    """
+    if isinstance(operation, Mapping) and "security" in operation:
+        stated, place = operation["security"], f"{place}.security"
+    elif "security" in api:
+        stated, place = api["security"], "api.apiSpec.security"
+    else:
+        return ANY_TOKEN
+    if not isinstance(stated, list):
+        faults.add(place, f"must be a list, not {json_name(stated)}.")
+        return ANY_TOKEN
+    schemes = _schemes(api)
+    alternatives = [
+        _scopes(item, schemes, join(place, index), faults) for index, item in enumerate(stated)
+    ]
+    if not all(isinstance(item, Mapping) and item for item in stated):
+        return PUBLIC
+    return tuple(dict.fromkeys(alternatives))
+
+
+def _schemes(api: Mapping[str, Any]) -> Mapping[str, Any]:
+    components = api.get("components")
+    schemes = components.get("securitySchemes") if isinstance(components, Mapping) else None
+    return schemes if isinstance(schemes, Mapping) else {}
+
+
+def _scopes(
+    stated: object, schemes: Mapping[str, Any], place: str, faults: Faults
+) -> frozenset[str]:
+    if not isinstance(stated, Mapping):
+        faults.add(place, f"must be an object, not {json_name(stated)}.")
+        return frozenset()
+    scopes: set[str] = set()
+    for name, wanted in stated.items():
+        inside = join(place, name)
+        if name not in schemes:
+            faults.add(
+                inside,
+                f"no security scheme of api.apiSpec.components.securitySchemes is called "
+                f"{quote(name)}{nearest(name, schemes) or '.'}",
+            )
+        elif not _is_bearer(schemes[name]):
+            faults.add(inside, f"{quote(name)} cannot be enforced; what can is {_ENFORCED}.")
+        if isinstance(wanted, list) and all(isinstance(scope, str) for scope in wanted):
+            scopes.update(wanted)
+        else:
+            faults.add(inside, "must be a list of scopes.")
+    return frozenset(scopes)
+
+
+def _is_bearer(scheme: object) -> bool:
+    if not isinstance(scheme, Mapping):
+        return False
+    kind = scheme.get("type")
+    if kind == "http":
+        return str(scheme.get("scheme")).lower() == "bearer"
+    return kind in ("oauth2", "openIdConnect")
