@@ -30,7 +30,7 @@ def register_admin(app: Flask, generator: Generator) -> None:
     @routes.post("/generator")
     def generate() -> Response:
         """Make the posted Data Resource Generation Payload the live data resource."""
-        generator.generate(_json_body())
+        generator.generate(_json_body(generator))
         return _nothing()
 
     @routes.get("/generator")
@@ -43,7 +43,7 @@ def register_admin(app: Flask, generator: Generator) -> None:
         """Keep a Table Schema as a draft, and draft its OpenAPI document."""
         if number not in _DRAFT_IDS:
             raise BadRequest(f"The number of a draft is at most {_DRAFT_IDS.stop - 1}.")
-        document = _json_body()
+        document = _json_body(generator)
         table = read_draft(document)
         stated = document.get("tableschema", document)
         swagger = draft_openapi([table], title=table.name)
@@ -180,10 +180,11 @@ def _nothing() -> Response:
     return response
 
 
-def _json_body() -> Any:
+def _json_body(generator: Generator) -> Any:
     if not is_json(request.mimetype):
         raise UnsupportedMediaType("The body must be application/json.")
-    return read_json(request.get_data(cache=False))
+    max_nesting = generator.settings.max_nesting
+    return read_json(request.get_data(cache=False), max_depth=max_nesting)
 
 
 def _shown(draft: admin_schema.Draft) -> dict[str, Any]:

@@ -10,9 +10,12 @@ import sqlalchemy as sa
 from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
+from data_resource_api.audit import open_audit_log
+from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.generator import Generator
+from data_resource_api.perimeter import Perimeter
 from data_resource_api.rest.flask_app import answer_errors, refuse
 from data_resource_api.security import Guard, guard_for
 from data_resource_api.settings import Settings
@@ -52,7 +55,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(sa.exc.OperationalError, _database_away)
     register_admin(app, generator)
     register_pages(app, generator)
-    app.wsgi_app = Dispatcher(app, generator, guard)  # type: ignore[method-assign]
+    cross_origin = cross_origin_for(settings)
+    dispatcher = Dispatcher(app, generator, guard, cross_origin)
+    perimeter = Perimeter(dispatcher, cross_origin, open_audit_log(settings))
+    app.wsgi_app = perimeter  # type: ignore[method-assign]
     generator.restore()
     return app
 
@@ -80,11 +86,14 @@ def _database_away(_: sa.exc.OperationalError) -> Response:
 class Dispatcher:
     """Sends a request to the service's own routes or to the generated API that is live."""
 
-    def __init__(self, app: Flask, generator: Generator, guard: Guard) -> None:
+    def __init__(
+        self, app: Flask, generator: Generator, guard: Guard, cross_origin: CrossOrigin
+    ) -> None:
         self._app = app
         self._own = app.wsgi_app
         self._generator = generator
         self._guard = guard
+        self._cross_origin = cross_origin
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -93,6 +102,7 @@ class Dispatcher:
         try:
             path = environ.get("PATH_INFO", "")
             if path not in PUBLIC_PATHS:
+                self._cross_origin.check(environ)
                 self._guard.check(environ)
             segment = path.lstrip("/").partition("/")[0]
             if segment in OWN_SEGMENTS:

@@ -17,7 +17,8 @@ import orjson
 
 from data_resource_api.errors import BadRequest
 
-#: Nesting allowed in a document; deeper ones are an attack or an accident.
+#: Nesting allowed in any document; deeper ones are an attack or an accident. ``DRG_MAX_NESTING`` may
+#: say less for bodies. orjson writes 254 levels at most.
 MAX_DEPTH = 200
 
 _INT64 = range(-(2**63), 2**63)
@@ -25,19 +26,20 @@ _ESCAPE_TO_CHECK = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _OPENERS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     """Parse a JSON text (UTF-8).
 
+    :param max_depth: the most levels of arrays and objects in each other.
     :returns: dict, list, str, int, Decimal, bool or None. Integers beyond 64 bits are Decimals.
-    :raises BadRequest: it is not JSON, is nested deeper than ``MAX_DEPTH`` or holds a character
+    :raises BadRequest: it is not JSON, is nested deeper than ``max_depth`` or holds a character
         that cannot be stored.
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
-    if _depth(text) > MAX_DEPTH:
-        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if _is_deeper(text, max_depth):
+        raise BadRequest(f"The body is nested deeper than {max_depth} levels (DRG_MAX_NESTING).")
     try:
         value = json.loads(
             text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
@@ -92,18 +94,19 @@ def _refuse_constant(name: str) -> None:
     raise BadRequest(f"The body is not JSON: {name} is not a JSON value.")
 
 
-def _depth(text: str) -> int:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
+def _is_deeper(text: str, most: int) -> bool:
+    if text.count("[") + text.count("{") <= most:
+        return False
+    depth = 0
     for match in _OPENERS.finditer(text):
         token = match.group()
         if token in "[{":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > most:
+                return True
         elif token in "]}":
             depth -= 1
-    return deepest
+    return False
 
 
 def _refuse_unstorable(value: object) -> None:

@@ -28,6 +28,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from data_resource_api.app import LOG_FORMAT, configure_logging, create_app
+from data_resource_api.audit import open_audit_log
 from data_resource_api.database.embedded import join
 from data_resource_api.generator import Generator
 from data_resource_api.security import guard_for
@@ -73,6 +74,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     on_hangup = _stop_at_signals()
     configure_logging(settings)
     guard_for(settings)
+    open_audit_log(settings)  # said once, before there are workers
     address = _free_address(host, port)
     with _with_database(settings) as complete:
         server = Granian(

@@ -69,6 +69,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    """Origins as browsers write them (RFC 6454): in lower case, without a default port."""
+    stated = _words(text)
+    for origin in stated:
+        if origin == "*":
+            raise ValueError("must name each origin: * would let every web page in")
+        port = re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin)
+        if port is None or (origin[:5], port[2]) in (("https", ":443"), ("http:", ":80")):
+            raise ValueError("must be origins like https://app.example.org, without a default port")
+    return stated
+
+
 def _url(text: str) -> str:
     """SQLAlchemy's plain ``postgresql://`` means another driver than the one that we ship."""
     scheme, separator, rest = text.partition("://")
@@ -181,6 +193,12 @@ class Settings:
         _number(1024, 2**30),
         16 * 2**20,
     )
+    max_nesting: int = variable(
+        "DRG_MAX_NESTING",
+        "How deep the JSON of a request body may be nested; a deeper one is a 400.",
+        _number(10, 200),
+        200,
+    )
     statement_timeout: int = variable(
         "DRG_STATEMENT_TIMEOUT",
         "How long one SQL statement of a request may take, in milliseconds; then the answer is 503.",
@@ -192,6 +210,17 @@ class Settings:
         "The most database connections of one worker process.",
         _number(2, 1_000),
         8,
+    )
+    cors_origins: tuple[str, ...] = variable(
+        "DRG_CORS_ORIGINS",
+        "The origins whose web pages may use the API from a browser, separated by spaces or commas.",
+        _origins,
+        (),
+    )
+    audit_log: str | None = variable(
+        "DRG_AUDIT_LOG",
+        "Where the audit log goes: a file, - for standard error, or off. Where it is not set, "
+        "standard error in PRODUCTION, and off in TEST and LOCAL.",
     )
     log_level: str = variable(
         "DRG_LOG_LEVEL",

@@ -49,7 +49,9 @@ class ApiRequest:
     body: Any
 
 
-def parse(operation: Operation, raw: RawRequest, *, max_page_size: int) -> ApiRequest:
+def parse(
+    operation: Operation, raw: RawRequest, *, max_page_size: int, max_nesting: int
+) -> ApiRequest:
     """Check a request against what every table has in common.
 
     :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
@@ -63,7 +65,7 @@ def parse(operation: Operation, raw: RawRequest, *, max_page_size: int) -> ApiRe
         key=raw.key,
         offset=offset,
         limit=None if limit is None else min(limit, max_page_size),
-        body=_body(operation, raw),
+        body=_body(operation, raw, max_nesting),
     )
 
 
@@ -96,14 +98,14 @@ def is_json(media_type: str) -> bool:
     )
 
 
-def _body(operation: Operation, raw: RawRequest) -> Any:
+def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
     if operation.kind not in _ROW_BODIES and operation.kind not in _ID_BODIES:
         return None
     if not is_json(raw.media_type):
         raise UnsupportedMediaType(
             f"The body must be application/json, not {quote(raw.media_type or 'unnamed')}."
         )
-    body = read_json(raw.body)
+    body = read_json(raw.body, max_depth=max_nesting)
     if operation.kind in _ID_BODIES:
         return body if isinstance(body, list) else [body]
     if not isinstance(body, dict):

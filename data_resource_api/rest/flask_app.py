@@ -7,7 +7,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from flask import Flask, Response, request
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("data_resource_api")
 
+#: In the WSGI environment: what the request is called in the answer's ``X-Request-Id`` and in logs.
+REQUEST_ID: Final = "drg.request_id"
+#: In the WSGI environment: the ``Operation`` that answers, and the key of its row, where there is one.
+OPERATION: Final = "drg.operation"
+KEY: Final = "drg.key"
+
 
 def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Settings) -> Flask:
     """The generated API of one data resource.
@@ -55,7 +61,12 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
         if "GET" in allowed:
             allowed.append("HEAD")
         context = OperationContext(
-            resource, operation, statements, allowed=allowed, max_page_size=settings.max_page_size
+            resource,
+            operation,
+            statements,
+            allowed=allowed,
+            max_page_size=settings.max_page_size,
+            max_nesting=settings.max_nesting,
         )
         for index, rule in enumerate(_rules(app, operation)):
             app.add_url_rule(
@@ -85,13 +96,18 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
 
 def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
+        environ = request.environ
+        environ[OPERATION], environ[KEY] = context.operation, key or None
         raw = RawRequest(
             key=key,
             parameters=request.args.items(multi=True),
             media_type=request.mimetype,
             body=request.get_data(cache=False),
         )
-        return to_response(answer(context, engine, raw))
+        reply = answer(context, engine, raw)
+        if reply.created is not None:
+            environ[KEY] = reply.created
+        return to_response(reply)
 
     return view
 
@@ -181,6 +197,6 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _failed(error: Exception) -> Response:
-    identity = uuid.uuid4().hex
+    identity = request.environ.get(REQUEST_ID) or uuid.uuid4().hex
     logger.error("Request %s %s failed: %s", request.method, request.path, identity, exc_info=error)
     return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))

@@ -16,5 +16,10 @@ def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Rep
     :raises DrgError: the request is refused.
     """
     kind = context.operation.kind
-    request = parse(context.operation, raw, max_page_size=context.max_page_size)
+    request = parse(
+        context.operation,
+        raw,
+        max_page_size=context.max_page_size,
+        max_nesting=context.max_nesting,
+    )
     return run(engine, kind, lambda: PLANS[kind](context, request))

@@ -52,6 +52,7 @@ class OperationContext:
         *,
         allowed: Sequence[str],
         max_page_size: int,
+        max_nesting: int,
     ) -> None:
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
@@ -60,6 +61,7 @@ class OperationContext:
         self.path = "/" + operation.segments[0]
         self.allowed = allowed
         self.max_page_size = max_page_size
+        self.max_nesting = max_nesting
         if operation.related is not None:
             self.related = resource.tables[operation.related]
             self.association = AssociationStatements(

@@ -14,12 +14,16 @@ from data_resource_api.json_text import write_json
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP answer.
+
+    :ivar created: the key of the row that there is now, a list of a composite key's values.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    created: object = None
 
 
 class RowWriter:
@@ -52,9 +56,10 @@ def created(path: str, key: object) -> Reply:
     if key is None:
         return json_reply(201, body)
     body["id"] = key
-    if isinstance(key, list):
-        return json_reply(201, body)
-    return json_reply(201, body, {"Location": f"{quoted_path(path)}/{quote(str(key), safe='')}"})
+    headers = {}
+    if not isinstance(key, list):
+        headers["Location"] = f"{quoted_path(path)}/{quote(str(key), safe='')}"
+    return Reply(201, write_json(body), headers, created=key)
 
 
 def quoted_path(path: str) -> str:

@@ -20,7 +20,6 @@ from data_resource_api.ui.assets import ASSETS, PAGES, read_asset
 from data_resource_api.ui.sections import sections_of
 
 _SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }

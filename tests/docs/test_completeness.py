@@ -65,6 +65,8 @@ def code(text: str) -> list[str]:
 def test_every_setting_is_documented_in_its_own_words(field: dataclasses.Field[Any]) -> None:
     """Name, meaning and default are those of the code."""
     default = int(field.default) if isinstance(field.default, bool) else field.default
+    if isinstance(default, tuple):
+        default = " ".join(default) or None
     shown = "" if default is None else f"`{default}`"
     line = f"| `{field.metadata['name']}` | {field.metadata['about']} | {shown} |"
     assert line.replace("|  |", "| |") in page("configuration").replace("|  |", "| |"), line
