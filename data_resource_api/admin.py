@@ -16,7 +16,7 @@ from data_resource_api.errors import BadRequest, NotFound, Unavailable, Unsuppor
 from data_resource_api.generator import Generator
 from data_resource_api.json_text import read_json, write_json
 from data_resource_api.rest.api_request import is_json
-from data_resource_api.rest.flask_app import to_response
+from data_resource_api.rest.flask_app import request_body, to_response
 from data_resource_api.rest.response import json_reply
 
 #: What ``admin.table_schema.id`` can be.
@@ -184,7 +184,7 @@ def _json_body(generator: Generator) -> Any:
     if not is_json(request.mimetype):
         raise UnsupportedMediaType("The body must be application/json.")
     max_nesting = generator.settings.max_nesting
-    return read_json(request.get_data(cache=False), max_depth=max_nesting)
+    return read_json(request_body(), max_depth=max_nesting)
 
 
 def _shown(draft: admin_schema.Draft) -> dict[str, Any]:

@@ -129,7 +129,6 @@ class _AppendingHandler(logging.Handler):
     """
 
     def __init__(self, file: Path) -> None:
-        super().__init__()
         self._file = file
         self._torn = False
         self._writing = threading.Lock()
@@ -140,6 +139,7 @@ class _AppendingHandler(logging.Handler):
                 f"DRG_AUDIT_LOG: {file} cannot be appended to: {error.strerror}. Name a file that "
                 "this user can write, - for standard error, or off."
             ) from error
+        super().__init__()
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

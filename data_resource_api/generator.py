@@ -25,6 +25,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from flask import Flask
+from psycopg2 import errors as pg
 
 from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
 from data_resource_api.compiler.payload import payload_digest
@@ -122,7 +123,13 @@ class Generator:
         except StorageError as error:
             raise Unavailable(f"Nothing was generated: {error}") from error
         except sa.exc.OperationalError as error:
-            raise Unavailable("Nothing was generated: the database cannot be reached.") from error
+            late = isinstance(error.orig, pg.QueryCanceled)
+            reason = (
+                "a statement took longer than a generation may"
+                if late
+                else "the database cannot be reached"
+            )
+            raise Unavailable(f"Nothing was generated: {reason}.") from error
         self._renew_stamp()
         self._reload(resource)
         return resource
@@ -151,7 +158,7 @@ class Generator:
         try:
             resource.create_tables(connection)
         except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or isinstance(error.orig, pg.QueryCanceled):
                 raise
             raise Conflict(
                 "The database refuses to create the tables.", [_reason(error)]

@@ -29,6 +29,7 @@ def create_engine(url: str, *, pool_size: int, statement_timeout: int) -> sa.Eng
     engine = sa.create_engine(
         url,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error that is logged shows no value
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,

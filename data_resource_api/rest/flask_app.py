@@ -102,7 +102,7 @@ def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Respons
             key=key,
             parameters=request.args.items(multi=True),
             media_type=request.mimetype,
-            body=request.get_data(cache=False),
+            body=request_body(),
         )
         reply = answer(context, engine, raw)
         if reply.created is not None:
@@ -159,6 +159,19 @@ def to_response(reply: Reply) -> Response:
     for name, value in reply.headers.items():
         response.headers[name] = value
     return response
+
+
+def request_body() -> bytes:
+    """The body of the request that is being answered.
+
+    werkzeug cuts a body that comes in chunks at the limit, and says nothing.
+
+    :raises RequestEntityTooLarge: it is longer than ``MAX_CONTENT_LENGTH``.
+    """
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) == request.max_content_length:
+        raise RequestEntityTooLarge
+    return body
 
 
 def answer_errors(app: Flask) -> None:

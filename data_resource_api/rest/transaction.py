@@ -23,6 +23,9 @@ logger = logging.getLogger("data_resource_api")
 #: ``Key (provider_id)=(7) is not present in table "provider".``, whatever the language around it.
 _KEY: Final = re.compile(r"\((.+?)\)=\((.*?)\)")
 
+#: Classes of SQLSTATE whose message may quote a value: data, integrity, and what triggers raise.
+_TELLS_VALUES: Final = frozenset({"22", "23", "44", "P0"})
+
 
 def run(engine: sa.Engine, kind: Kind, make_plan: Any) -> Reply:
     """Run the plan that ``make_plan()`` gives; a read is tried again when its connection was lost.
@@ -63,7 +66,7 @@ def _run_once(engine: sa.Engine, kind: Kind, plan: Plan) -> Reply:
         except psycopg2.Error as error:
             if connection.closed:
                 raise _ConnectionLost from error
-            raise refused(error, kind) from error
+            raise refused(error, kind) from None  # what PostgreSQL says has values in it
         finally:
             if kind in ATOMIC and not connection.closed and _in_transaction(connection):
                 cursor.execute("ROLLBACK")
@@ -114,7 +117,7 @@ def _connection(engine: sa.Engine) -> Iterator[Any]:
 
 
 def refused(error: psycopg2.Error, kind: Kind) -> Exception:
-    """The refusal that a database error means, or the error itself where it is our fault."""
+    """The refusal that a database error means, or what may be logged where it is our fault."""
     detail = error.diag.message_detail or ""
     match error:
         case pg.UniqueViolation():
@@ -142,7 +145,21 @@ def refused(error: psycopg2.Error, kind: Kind) -> Exception:
         case pg.InsufficientResources() | pg.OperatorIntervention() | pg.ReadOnlySqlTransaction():
             return Unavailable("The database cannot serve this now.")
         case _:
-            return error
+            return DatabaseFailed(error)
+
+
+class DatabaseFailed(Exception):
+    """A database error that no client is to blame for, told without the values of any row."""
+
+    def __init__(self, error: psycopg2.Error) -> None:
+        told = error.diag.message_primary if (error.pgcode or "")[:2] not in _TELLS_VALUES else None
+        names = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
+        where = ", ".join(name for name in names if name)
+        super().__init__(
+            f"{type(error).__name__} (SQLSTATE {error.pgcode})"
+            + (f" at {where}" if where else "")
+            + (f": {told}" if told else "")
+        )
 
 
 def _clashes(error: psycopg2.Error, detail: str) -> list[str]:
