@@ -1,4 +1,4 @@
-"""A page of another origin, in a real browser: it may use the API where it is listed, and else do nothing."""
+"""A page of another origin, in a real browser: where it is listed it uses the API, and else nothing."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_page_that_is_not_listed_reads_nothing_and_changes_nothing(
     other: Browser, service: Service
 ) -> None:
     read = run(other, ATTACK, service.url)
-    assert read == dict.fromkeys(read, [0, ""])
+    assert read == {name: [0, ""] for name in read}
     assert is_untouched(service)
 
 
@@ -157,7 +157,7 @@ def test_it_cannot_use_the_other_name_of_this_machine_either(
 ) -> None:
     """``localhost`` is another site than ``127.0.0.1``; Chromium calls the request cross-site."""
     read = run(other, ATTACK, service.url.replace("127.0.0.1", "localhost"))
-    assert read == dict.fromkeys(read, [0, ""])
+    assert read == {name: [0, ""] for name in read}
     assert is_untouched(service)
 
 
