@@ -152,7 +152,9 @@ class DatabaseFailed(Exception):
     """A database error that no client is to blame for, told without the values of any row."""
 
     def __init__(self, error: psycopg2.Error) -> None:
-        told = error.diag.message_primary if (error.pgcode or "")[:2] not in _TELLS_VALUES else None
+        in_function = error.diag.context is not None  # where SQL may be made of values
+        silent = in_function or (error.pgcode or "")[:2] in _TELLS_VALUES
+        told = None if silent else error.diag.message_primary
         names = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
         where = ", ".join(name for name in names if name)
         super().__init__(

