@@ -40,6 +40,9 @@ REQUEST_ID: Final = "drg.request_id"
 OPERATION: Final = "drg.operation"
 KEY: Final = "drg.key"
 
+#: Ends the endpoint of an operation's second rule.
+_LOWER_CASE: Final = " (lower case)"
+
 
 def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Settings) -> Flask:
     """The generated API of one data resource.
@@ -52,6 +55,7 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     answer_errors(app)
+    _note_operations(app, resource)
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
@@ -71,7 +75,7 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
         for index, rule in enumerate(_rules(app, operation)):
             app.add_url_rule(
                 rule,
-                endpoint=f"{operation.place}{' (lower case)' if index else ''}",
+                endpoint=f"{operation.place}{_LOWER_CASE if index else ''}",
                 view_func=_view(context, engine),
                 methods=[operation.verb.upper()],
                 provide_automatic_options=False,
@@ -86,6 +90,18 @@ class _Rule(Rule):
         return _no_url
 
 
+def _note_operations(app: Flask, resource: DataResource) -> None:
+    """Write into the WSGI environment what a request is for, before anything can refuse it."""
+    operations = {operation.place: operation for operation in resource.operations}
+
+    @app.url_value_preprocessor
+    def note(endpoint: str | None, arguments: dict[str, Any] | None) -> None:
+        if endpoint is not None:
+            environ = request.environ
+            environ[OPERATION] = operations[endpoint.removesuffix(_LOWER_CASE)]
+            environ[KEY] = arguments.get("key") if arguments else None
+
+
 def _no_url(*_: object) -> None:
     return None
 
@@ -96,8 +112,6 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
 
 def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
-        environ = request.environ
-        environ[OPERATION], environ[KEY] = context.operation, key or None
         raw = RawRequest(
             key=key,
             parameters=request.args.items(multi=True),
@@ -106,7 +120,7 @@ def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Respons
         )
         reply = answer(context, engine, raw)
         if reply.created is not None:
-            environ[KEY] = reply.created
+            request.environ[KEY] = reply.created
         return to_response(reply)
 
     return view
