@@ -99,7 +99,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(INSTALLED_DEV) ## make the requirements files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --group build -o requirements.txt
-	$(COMPILE) $(UPGRADE) --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --extra otel --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove what can be made again; the data in var/ and static/ stay
 	rm -rf $(VENV) build dist docs/_build .coverage .coverage.* .cache .hypothesis

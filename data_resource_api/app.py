@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -15,17 +14,18 @@ from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.generator import Generator
+from data_resource_api.logs import configure_logging
+from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
 from data_resource_api.rest.flask_app import answer_errors, refuse
 from data_resource_api.security import Guard, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
+from data_resource_api.tracing import traced
 from data_resource_api.ui import register_pages
 
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
-
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
 #: Probes are for anybody: they tell whether the service can be used, and nothing of what is in it.
 PUBLIC_PATHS: Final = frozenset({"/-/health", "/-/ready"})
@@ -53,24 +53,26 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["data_resource_api"] = generator
     answer_errors(app)
     app.register_error_handler(sa.exc.OperationalError, _database_away)
+    metrics = Metrics()
     register_admin(app, generator)
+    register_metrics(app, generator, metrics)
     register_pages(app, generator)
     cross_origin = cross_origin_for(settings)
     dispatcher = Dispatcher(app, generator, guard, cross_origin)
-    perimeter = Perimeter(dispatcher, cross_origin, open_audit_log(settings))
+    perimeter = Perimeter(traced(dispatcher), cross_origin, open_audit_log(settings), metrics)
     app.wsgi_app = perimeter  # type: ignore[method-assign]
     generator.restore()
     return app
 
 
-def configure_logging(settings: Settings) -> None:
-    """Log to standard error, unless the process has its own logging already."""
-    logger = logging.getLogger("data_resource_api")
-    logger.setLevel(settings.log_level)
-    if not logger.handlers and not logging.getLogger().handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        logger.addHandler(handler)
+def register_metrics(app: Flask, generator: Generator, metrics: Metrics) -> None:
+    """Add ``/-/metrics`` to an application."""
+
+    @app.get("/-/metrics")
+    def tell_metrics() -> Response:
+        """What every worker has counted."""
+        body, media_type = metrics.exposition(generator.current.digest)
+        return Response(body, content_type=media_type)
 
 
 def _embedded_url(settings: Settings) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from data_resource_api.compiler.openapi import Operation
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.json_text import write_json
+from data_resource_api.logs import current_request
 from data_resource_api.rest.flask_app import KEY, OPERATION, REQUEST_ID
 from data_resource_api.rest.plan import READS
 from data_resource_api.settings import Settings
@@ -96,9 +97,12 @@ def _line(environ: Mapping[str, Any], status: int, seconds: float) -> str:
         template, key = _administration(path)
     else:
         template, key = operation.path, environ[KEY]
+    request = current_request.get()
+    trace = request.trace() if request is not None else None
     line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "id": environ.get(REQUEST_ID),
+        "trace": trace and trace[0],
         "subject": environ.get(SUBJECT),
         "client": environ.get(CLIENT),
         "address": environ.get("REMOTE_ADDR") or None,

@@ -1,7 +1,7 @@
 """The outermost layer: what every request and every answer has, whoever answers it.
 
-A request gets an id. An answer gets the id in ``X-Request-Id``, the security headers, and what CORS says.
-A write or a refusal gets a line in the audit log.
+A request gets an id, and is counted. An answer gets the id in ``X-Request-Id``, the security headers, and
+what CORS says. A write or a refusal gets a line in the audit log.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from data_resource_api.audit import AuditLog
 from data_resource_api.cors import CrossOrigin
+from data_resource_api.logs import RequestContext, current_request
+from data_resource_api.metrics import Metrics
 from data_resource_api.rest.flask_app import REQUEST_ID
 
 #: An id that a client or a proxy may give; another is replaced, so that no log is forged by it.
@@ -37,10 +39,13 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 class Perimeter:
     """WSGI middleware around everything else."""
 
-    def __init__(self, inner: WsgiApp, cross_origin: CrossOrigin, audit_log: AuditLog) -> None:
+    def __init__(
+        self, inner: WsgiApp, cross_origin: CrossOrigin, audit_log: AuditLog, metrics: Metrics
+    ) -> None:
         self._inner = inner
         self._cross_origin = cross_origin
         self._audit_log = audit_log
+        self._metrics = metrics
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -69,8 +74,13 @@ class Perimeter:
         if preflight is not None:
             start("204 No Content", preflight)
             return []
-        body = self._inner(environ, start)
-        status = int(answered[:3])
-        if self._audit_log.concerns(environ, status):
-            self._audit_log.record(environ, status, time.perf_counter() - began)
+        answering = current_request.set(RequestContext(given, environ.get("HTTP_TRACEPARENT")))
+        try:
+            body = self._inner(environ, start)
+            status, seconds = int(answered[:3]), time.perf_counter() - began
+            self._metrics.observe(environ, status, seconds)
+            if self._audit_log.concerns(environ, status):
+                self._audit_log.record(environ, status, seconds)
+        finally:
+            current_request.reset(answering)
         return body

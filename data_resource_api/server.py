@@ -27,10 +27,12 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from data_resource_api.app import LOG_FORMAT, configure_logging, create_app
+from data_resource_api.app import create_app
 from data_resource_api.audit import open_audit_log
 from data_resource_api.database.embedded import join
 from data_resource_api.generator import Generator
+from data_resource_api.logs import FORMATTERS, configure_logging
+from data_resource_api.metrics import counted_together
 from data_resource_api.security import guard_for
 from data_resource_api.settings import Settings
 
@@ -44,13 +46,6 @@ PORT_SECONDS: Final = 2
 WATCH_SECONDS: Final = 0.2
 #: The most workers by default: with as many, the embedded PostgreSQL has connections for all.
 MOST_WORKERS: Final = 8
-
-#: granian's own logger speaks of failures only, in our format; what it tells at start we tell better.
-_GRANIAN_LOGGING: Final = {
-    "formatters": {"generic": {"format": LOG_FORMAT}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "generic"}},
-    "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
-}
 
 
 class CannotServe(Exception):
@@ -76,7 +71,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     guard_for(settings)
     open_audit_log(settings)  # said once, before there are workers
     address = _free_address(host, port)
-    with _with_database(settings) as complete:
+    with counted_together(), _with_database(settings) as complete:
         server = Granian(
             "data_resource_api.app:create_app",
             address=address,
@@ -89,7 +84,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
             respawn_failed_workers=True,
             websockets=False,
             log_level=LogLevels.error,
-            log_dictconfig=_GRANIAN_LOGGING,
+            log_dictconfig=_granian_logging(settings),
         )
         url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
         master = _Master(server, workers, url, on_hangup)
@@ -98,6 +93,15 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         server.serve(target_loader=worker, wrap_loader=False)
     if master.failure is not None:
         raise CannotServe(master.failure)
+
+
+def _granian_logging(settings: Settings) -> dict[str, Any]:
+    """Failures only, in our format: what granian tells at its start we tell better."""
+    return {
+        "formatters": {"generic": {"()": FORMATTERS[settings.log_format]}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "generic"}},
+        "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
+    }
 
 
 @contextlib.contextmanager

@@ -222,6 +222,12 @@ class Settings:
         "Where the audit log goes: a file, - for standard error, or off. Where it is not set, "
         "standard error in PRODUCTION, and off in TEST and LOCAL.",
     )
+    log_format: str = variable(
+        "DRG_LOG_FORMAT",
+        "How the log is written: TEXT for people, JSON for programs.",
+        _choice("TEXT", "JSON"),
+        "TEXT",
+    )
     log_level: str = variable(
         "DRG_LOG_LEVEL",
         "The least level that is logged: DEBUG, INFO, WARNING or ERROR.",

@@ -68,6 +68,7 @@ def test_a_write_is_one_line_with_who_what_which_row_and_how_it_ended(audited: A
     assert line.pop("milliseconds") > 0
     assert line.pop("id") == audited.answer.headers["X-Request-Id"]
     assert line == {
+        "trace": None,
         "subject": None,
         "client": None,
         "address": "127.0.0.1",
