@@ -55,7 +55,12 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
         if "GET" in allowed:
             allowed.append("HEAD")
         context = OperationContext(
-            resource, operation, statements, allowed=allowed, max_page_size=settings.max_page_size
+            resource,
+            operation,
+            statements,
+            allowed=allowed,
+            max_page_size=settings.max_page_size,
+            exact_count_limit=settings.exact_count_limit,
         )
         for index, rule in enumerate(_rules(app, operation)):
             app.add_url_rule(
