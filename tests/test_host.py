@@ -17,7 +17,11 @@ def test_a_stamp_that_another_process_renews_is_seen_at_once(tmp_path: Path) -> 
     host = Host(tmp_path / "static")
     before = host.look()
     assert before == host.stamp()
-    code = "import sys, pathlib; from data_resource_api.host import Host; Host(pathlib.Path(sys.argv[1])).renew()"
+    code = (
+        "import sys, pathlib\n"
+        "from data_resource_api.host import Host\n"
+        "Host(pathlib.Path(sys.argv[1])).renew()"
+    )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "static")], check=True)
     assert host.stamp() != before
 
