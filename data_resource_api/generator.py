@@ -3,8 +3,8 @@
 The truth is the newest row of ``admin.generation``, committed together with the DDL. Its copy is in the
 storage. Every worker serves from one immutable value, ``current``, and replaces it by one assignment:
 
-- at once, when the *stamp* changes, a file that the workers of one host share and that a worker
-  renews after a generation (looking at it costs about a microsecond a request);
+- at once, when the *stamp* changes, which the workers of one host share and which a worker renews
+  after a generation (see ``host``);
 - within ``LEASE`` seconds otherwise, because a worker that answers has looked at the row that
   recently: so other hosts are never further behind, and a worker that has lost sight of the database
   answers 503 instead of an API that may be gone.
@@ -12,15 +12,11 @@ storage. Every worker serves from one immutable value, ``current``, and replaces
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -43,6 +39,7 @@ from data_resource_api.errors import (
     NotLoaded,
     Unavailable,
 )
+from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
 from data_resource_api.rest.flask_app import build_flask_app
 from data_resource_api.settings import Settings
@@ -57,8 +54,6 @@ LEASE: Final = 1.0
 #: Seconds for which a database that could not be reached is not asked again: 503 at once instead.
 RESPITE: Final = 0.5
 
-STAMP_NAME: Final = ".live"
-LOCK_NAME: Final = ".lock"
 OPENAPI_NAME: Final = "swagger.json"
 
 
@@ -89,8 +84,8 @@ class Generator:
         self.engine = engine
         self.storage = storage
         self.current = Live(problem=NotLoaded("The service is starting."))
-        self._stamp = settings.static_dir / STAMP_NAME
-        self._seen_stamp: object = None
+        self.host = Host(settings.static_dir)
+        self._seen_stamp = b""
         self._looked = -LEASE
         self._failed = -RESPITE
         self._reloading = threading.Lock()
@@ -108,7 +103,7 @@ class Generator:
         """
         resource = compile_data_resource(document)
         try:
-            with self._alone_on_this_host():
+            with self.host.alone():
                 self._migrate()
                 with admin_schema.transaction(self.engine) as connection:
                     live = admin_schema.live(connection)
@@ -130,7 +125,7 @@ class Generator:
                 else "the database cannot be reached"
             )
             raise Unavailable(f"Nothing was generated: {reason}.") from error
-        self._renew_stamp()
+        self.host.renew()
         self._reload(resource)
         return resource
 
@@ -218,7 +213,7 @@ class Generator:
         that follow.
         """
         with self._reloading:
-            stamp = _identity(self._stamp)
+            stamp = self.host.look()
             self._try_restore()
             self._seen_stamp = stamp
 
@@ -248,7 +243,7 @@ class Generator:
 
     def _reconcile(self) -> DataResource:
         """Make the copy and the row agree again."""
-        with self._alone_on_this_host():
+        with self.host.alone():
             with admin_schema.transaction(self.engine) as connection:
                 copy = self.storage.read()
                 live = admin_schema.live(connection)
@@ -293,19 +288,19 @@ class Generator:
 
         :raises Unavailable: the database cannot be asked, so what is live is not known.
         """
-        if time.monotonic() - self._looked < LEASE and _identity(self._stamp) == self._seen_stamp:
+        if time.monotonic() - self._looked < LEASE and self.host.stamp() == self._seen_stamp:
             return self.current
         return self._reload()
 
     def _reload(self, compiled: DataResource | None = None) -> Live:
         """Look at what is live, and serve it if this worker does not already.
 
-        The stamp's identity is read first: a generation that is committed later changes it again.
+        The stamp is read first: a generation that is committed later changes it again.
 
         :param compiled: spares the compilation if this is what is live.
         """
         with self._reloading:
-            stamp = _identity(self._stamp)
+            stamp = self.host.look()
             if compiled is None and stamp == self._seen_stamp and self._is_fresh():
                 return self.current  # another thread has looked meanwhile
             if self.current.problem is not None and compiled is None:
@@ -365,34 +360,6 @@ class Generator:
         if not self._migrated:
             admin_schema.migrate(self.engine)
             self._migrated = True
-
-    @contextmanager
-    def _alone_on_this_host(self) -> Iterator[None]:
-        """Commit and copies of one generation are not interleaved with another's of this host."""
-        folder = self.settings.static_dir
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _renew_stamp(self) -> None:
-        """Tell the other workers of this host: a new file each time, so a new identity."""
-        with self._alone_on_this_host():
-            stage_file(self._stamp, b"")()
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)  # noqa: PTH116 (half the time of Path.stat, on every request)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:

@@ -187,6 +187,13 @@ class Settings:
         _number(1, 1_000_000),
         10_000,
     )
+    exact_count_limit: int = variable(
+        "DRG_EXACT_COUNT_LIMIT",
+        "Up to how many rows a list is counted; beyond, its last link is an estimate that asks for the "
+        "rows from the end.",
+        _number(0, 1_000_000_000),
+        1_000,
+    )
     max_body_bytes: int = variable(
         "DRG_MAX_BODY_BYTES",
         "The largest request body, in bytes; a larger one is a 413.",

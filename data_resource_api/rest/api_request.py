@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,11 +10,17 @@ from data_resource_api.compiler.faults import json_name, nearest, quote
 from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
+from data_resource_api.rest.pages import Position, Start
 
 DEFAULT_LIMIT: Final = 20
 _LARGEST: Final = 2**63 - 1
 
-_PAGED: Final = frozenset({Kind.LIST, Kind.QUERY})
+#: The parameters of a query string, per kind; the others take none.
+_PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.LIST: ("offset", "limit", "after", "before", "from"),
+    Kind.QUERY: ("offset", "limit"),
+}
+_CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
@@ -44,7 +50,7 @@ class ApiRequest:
 
     operation: Operation
     key: str
-    offset: int
+    position: Position
     limit: int | None
     body: Any
 
@@ -57,38 +63,53 @@ def parse(
     :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
     :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
     """
-    offset, limit = _page(operation, raw.parameters)
+    position, limit = _page(operation, raw.parameters)
     if limit is None and operation.kind is Kind.LIST:
         limit = DEFAULT_LIMIT
     return ApiRequest(
         operation=operation,
         key=raw.key,
-        offset=offset,
+        position=position,
         limit=None if limit is None else min(limit, max_page_size),
         body=_body(operation, raw, max_nesting),
     )
 
 
-def _page(operation: Operation, parameters: Iterable[tuple[str, str]]) -> tuple[int, int | None]:
-    known = ("offset", "limit") if operation.kind in _PAGED else ()
-    found: dict[str, int] = {}
+def _page(
+    operation: Operation, parameters: Iterable[tuple[str, str]]
+) -> tuple[Position, int | None]:
+    known = _PARAMETERS.get(operation.kind, ())
+    numbers: dict[str, int] = {}
+    cursor: dict[str, str] = {}
     faults: list[str] = []
     for name, text in parameters:
         if name not in known:
-            takes = f"; it takes {' and '.join(known)}" if known else "; it takes none"
+            takes = f"; it takes {', '.join(known)}" if known else "; it takes none"
             faults.append(f"{name}: is not a parameter here{nearest(name, known) or takes + '.'}")
-        elif name in found:
+        elif name in numbers or name in cursor:
             faults.append(f"{name}: is given twice.")
+        elif name in _CURSORS:
+            cursor[name] = text
+            if name == "from" and text != Start.END:
+                faults.append(f'from: must be "end", not {quote(text)}.')
         else:
             least = 0 if name == "offset" else 1
             digits = text.isascii() and text.isdigit() and len(text) <= 19
             if not digits or not least <= int(text) <= _LARGEST:
                 faults.append(f"{name}: must be a whole number from {least} on, not {quote(text)}.")
                 continue
-            found[name] = int(text)
+            numbers[name] = int(text)
+    if len(cursor) > 1:
+        faults.append(f"{' and '.join(cursor)}: only one of them can say where the page is.")
     if faults:
         raise BadRequest("The query string is wrong.", faults)
-    return found.get("offset", 0), found.get("limit")
+    return _position(numbers.get("offset", 0), cursor), numbers.get("limit")
+
+
+def _position(offset: int, cursor: Mapping[str, str]) -> Position:
+    for name, text in cursor.items():
+        return Position(offset, Start.END if name == "from" else Start(name), text)
+    return Position(offset)
 
 
 def is_json(media_type: str) -> bool:

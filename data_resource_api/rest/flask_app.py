@@ -71,6 +71,7 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
             allowed=allowed,
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
+            exact_count_limit=settings.exact_count_limit,
         )
         for index, rule in enumerate(_rules(app, operation)):
             app.add_url_rule(

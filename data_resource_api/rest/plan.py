@@ -22,7 +22,17 @@ from data_resource_api.errors import (
     NotFound,
 )
 from data_resource_api.rest.api_request import ApiRequest
-from data_resource_api.rest.response import Reply, RowWriter, created, json_reply, page_links
+from data_resource_api.rest.keys import field_value, read_key
+from data_resource_api.rest.pages import (
+    BACKWARDS,
+    Position,
+    RowCount,
+    Start,
+    cursors,
+    page_links,
+    planned_rows,
+)
+from data_resource_api.rest.response import Reply, RowWriter, created, json_reply
 from data_resource_api.rest.statements import (
     AssociationStatements,
     Statement,
@@ -53,6 +63,7 @@ class OperationContext:
         allowed: Sequence[str],
         max_page_size: int,
         max_nesting: int,
+        exact_count_limit: int,
     ) -> None:
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
@@ -62,6 +73,9 @@ class OperationContext:
         self.allowed = allowed
         self.max_page_size = max_page_size
         self.max_nesting = max_nesting
+        self.count = RowCount(exact_count_limit)
+        self.keys = [self.table.fields[name] for name in self.table.key]
+        self._key_places = [list(self.table.fields).index(name) for name in self.table.key]
         if operation.related is not None:
             self.related = resource.tables[operation.related]
             self.association = AssociationStatements(
@@ -74,9 +88,36 @@ class OperationContext:
         :raises NotFound: it cannot be a key of this table.
         """
         try:
-            return _key_value(_key_field(self.table), text)
+            return field_value(_key_field(self.table), text)
         except FieldError:
             raise self.not_found(text) from None
+
+    def cursor(self, position: Position) -> dict[str, Any]:
+        """Where a page starts, as parameters of its statement.
+
+        :raises BadRequest: its cursor cannot be a key of this table.
+        """
+        match position.start:
+            case Start.OFFSET:
+                return {"offset": position.offset}
+            case Start.END if self.keys:
+                return {}
+            case Start.AFTER | Start.BEFORE if self.keys:
+                try:
+                    values = read_key(self.keys, position.key)
+                except FieldError as error:
+                    fault = f"{position.start}: {error}"
+                else:
+                    return {f"k{index}": value for index, value in enumerate(values)}
+            case start:
+                name = "from" if start is Start.END else start
+                fault = f"{name}: {self.table.name} has no primary key, so its rows have no order."
+        raise BadRequest("The query string is wrong.", [fault])
+
+    def ends(self, rows: Rows) -> tuple[str, str] | None:
+        """Cursors of the first and the last of these rows."""
+        first, last = ([row[place] for place in self._key_places] for row in (rows[0], rows[-1]))
+        return cursors(self.keys, first, last)
 
     def not_found(self, key: object) -> NotFound:
         """The answer for a row that is not there."""
@@ -87,14 +128,6 @@ def _key_field(table: ResourceTable) -> Field:
     field = table.key_field
     assert field is not None, "the compiler gives item paths only to tables with such a key"
     return field
-
-
-def _key_value(field: Field, value: object) -> Any:
-    if isinstance(value, str) and "\0" in value:
-        raise FieldError("holds the character U+0000.")
-    if value is None:
-        raise FieldError("must not be null.")
-    return field.bind_any(value)
 
 
 # ── rows in ──────────────────────────────────────────────────────────────────────────────────────
@@ -137,12 +170,41 @@ def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
 
 
 def _list(context: OperationContext, request: ApiRequest) -> Plan:
-    limit = request.limit
+    position, limit = request.position, request.limit
     assert limit is not None
-    rows = yield Statement(context.statements.page, {"offset": request.offset, "limit": limit})
-    count = rows[0][0]
-    found = [context.writer.write(row[2:]) for row in rows if row[1] is not None]
-    links = page_links(context.path, request.offset, limit, count)
+    # One row more than the page has tells whether rows follow it.
+    parameters = {"limit": limit + 1, **context.cursor(position)}
+    count = context.count.recent()
+    if count is None:
+        parameters["most"] = context.count.limit + 1
+        sql = context.statements.counted_page_sql(position.start)
+        counted = yield Statement(sql, parameters)
+        count = counted[0][0]
+        rows = [row[2:] for row in counted if row[1] is not None]
+        if count > context.count.limit:
+            estimate = yield context.statements.estimate
+            count = context.count.remember(planned_rows(estimate[0][0]))
+    else:
+        rows = [*(yield Statement(context.statements.page_sql(position.start), parameters))]
+    more = len(rows) > limit
+    del rows[limit:]
+    backwards = position.start in BACKWARDS
+    if backwards:
+        rows.reverse()
+    exact = count <= context.count.limit
+    if position.start is Start.OFFSET and not more and (rows or position.offset == 0):
+        count, exact = position.offset + len(rows), True  # this page shows the end
+    links = page_links(
+        context.path,
+        position,
+        limit,
+        count,
+        exact=exact,
+        follows=position.start is Start.BEFORE or (more and not backwards),
+        keyed=bool(context.keys),
+        ends=context.ends(rows) if rows else None,
+    )
+    found = [context.writer.write(row) for row in rows]
     return json_reply(200, {context.table.name: found, "links": links})
 
 
@@ -190,7 +252,7 @@ def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[s
     stated = body.pop(key_name, request.key)
     bound, faults = _bind_row(table, body)
     try:
-        same = _key_value(table.fields[key_name], stated) == key
+        same = field_value(table.fields[key_name], stated) == key
     except FieldError:
         same = False
     if not same:
@@ -263,7 +325,7 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
     most = context.max_page_size
     limit = most + 1 if request.limit is None else request.limit
     sql = context.statements.query_sql(tuple(bound), tuple(nulls))
-    page = {"offset": request.offset, "limit": limit}
+    page = {"offset": request.position.offset, "limit": limit}
     rows = yield Statement(sql, {**numbered(bound.values()), **page})
     if not rows:
         raise MessageNotFound("No matches found")
@@ -296,7 +358,7 @@ def _change_related(replace: bool) -> Callable[[OperationContext, ApiRequest], P
         faults = []
         for index, value in enumerate(request.body):
             try:
-                ids[_key_value(field, value)] = None
+                ids[field_value(field, value)] = None
             except FieldError as error:
                 faults.append(f"[{index}]: {error}")
         if faults:

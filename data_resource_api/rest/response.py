@@ -67,23 +67,6 @@ def quoted_path(path: str) -> str:
     return quote(path, safe="/!$&'()*+,;=:@~")
 
 
-def page_links(path: str, offset: int, limit: int, count: int) -> list[dict[str, str]]:
-    """``self, first, prev, next, last``, those that exist; none for an empty table."""
-    if count == 0:
-        return []
-    offsets = {"self": offset, "first": 0}
-    if offset > 0:
-        offsets["prev"] = max(0, offset - limit)
-    if offset + limit < count:
-        offsets["next"] = offset + limit
-    offsets["last"] = (count - 1) // limit * limit
-    href = quoted_path(path)
-    return [
-        {"rel": rel, "href": f"{href}?offset={start}&limit={limit}"}
-        for rel, start in offsets.items()
-    ]
-
-
 def refusal(error: DrgError, *, problem: bool = False) -> Reply:
     """An error as JSON, or as an RFC 9457 problem document where the client prefers one."""
     if problem:

@@ -7,6 +7,8 @@ that a field's name never becomes a parameter's.
 from __future__ import annotations
 
 import functools
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from data_resource_api.compiler.relationships import Association
 from data_resource_api.compiler.tables import ResourceTable
+from data_resource_api.rest.pages import BACKWARDS, Start
 
 _DIALECT: Final = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 
@@ -61,28 +64,64 @@ class TableStatements:
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
         self.update_sql = functools.lru_cache(_KEPT)(self._update)
         self.query_sql = functools.lru_cache(_KEPT)(self._query)
+        self.page_sql = functools.cache(self._page_sql)
+        self.counted_page_sql = functools.cache(self._counted_page_sql)
 
     def _is_key(self) -> sa.ColumnElement[bool]:
         return self.key[0] == parameter("key")
 
-    @functools.cached_property
-    def page(self) -> str:
-        """The count and one page: ``offset``, ``limit`` → rows of (count, present, *columns)."""
-        counted = sa.select(sa.func.count().label("n")).select_from(self.table).subquery("counted")
+    def _page(self, start: Start) -> sa.Select[Any]:
+        """One page's columns; backwards where it ends at a key: ``offset`` or ``key``, ``limit``."""
+        page = sa.select(*self.columns).limit(parameter("limit"))
+        match start:
+            case Start.AFTER:
+                page = page.where(self._compared(operator.gt))
+            case Start.BEFORE:
+                page = page.where(self._compared(operator.lt))
+            case Start.OFFSET:
+                page = page.offset(parameter("offset"))
+        down = start in BACKWARDS
+        return page.order_by(*(column.desc() if down else column for column in self.key))
+
+    def _compared(self, compare: Callable[[Any, Any], Any]) -> sa.ColumnElement[bool]:
+        """The key against a cursor, ``k0`` …, in the order of the rows."""
+        given = [parameter(f"k{index}") for index in range(len(self.key))]
+        if len(self.key) == 1:
+            return compare(self.key[0], given[0])  # type: ignore[no-any-return]
+        return compare(sa.tuple_(*self.key), sa.tuple_(*given))  # type: ignore[no-any-return]
+
+    def _page_sql(self, start: Start) -> str:
+        """One page → rows of the columns; backwards where it ends at a key."""
+        return compile_sql(self._page(start))
+
+    def _counted_page_sql(self, start: Start) -> str:
+        """The count, up to ``most``, and one page → rows of (count, present, *columns)."""
+        bounded: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table)
+        bounded_rows = bounded.limit(parameter("most")).subquery("bounded")
+        counted = sa.select(sa.func.count().label("n")).select_from(bounded_rows)
+        count = counted.subquery("counted")
         labels = {column: f"c{index}" for index, column in enumerate(self.columns)}
         page = (
-            sa.select(
+            self._page(start)
+            .with_only_columns(
                 sa.true().label("present"),
                 *(column.label(label) for column, label in labels.items()),
             )
-            .order_by(*self.key)
-            .offset(parameter("offset"))
-            .limit(parameter("limit"))
             .subquery("page")
         )
-        joined = counted.outerjoin(page, sa.true())
+        down = start in BACKWARDS
         in_order = [page.c[labels[column]] for column in self.key]
-        return compile_sql(sa.select(counted.c.n, *page.c).select_from(joined).order_by(*in_order))
+        return compile_sql(
+            sa.select(count.c.n, *page.c)
+            .select_from(count.outerjoin(page, sa.true()))
+            .order_by(*(column.desc() if down else column for column in in_order))
+        )
+
+    @functools.cached_property
+    def estimate(self) -> Statement:
+        """How many rows the planner expects: one row of one JSON text."""
+        every = compile_sql(sa.select(sa.literal_column("1")).select_from(self.table))
+        return Statement(f"EXPLAIN (FORMAT JSON) {every}", {})
 
     @functools.cached_property
     def read(self) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from data_resource_api import compile_data_resource
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.patterns import postgresql_pattern
+from data_resource_api.rest.pages import Start
 from data_resource_api.rest.statements import AssociationStatements, TableStatements
 from tests.service import entry, payload
 
@@ -188,12 +189,46 @@ def test_the_statements_of_a_table(resource: DataResource) -> None:
         'WHERE public."people"."name" = %(p0)s AND public."people"."id" IS NULL '
         'ORDER BY public."people"."id" LIMIT %(limit)s OFFSET %(offset)s'
     )
-    assert folded(people.page) == (
+
+
+def test_a_page_starts_at_an_offset_or_at_a_key(resource: DataResource) -> None:
+    people = TableStatements(resource.tables["people"])
+    columns = 'SELECT public."people"."id", public."people"."name" FROM public."people"'
+    key = 'public."people"."id"'
+    assert folded(people.page_sql(Start.OFFSET)) == (
+        f"{columns} ORDER BY {key} LIMIT %(limit)s OFFSET %(offset)s"
+    )
+    assert folded(people.page_sql(Start.AFTER)) == (
+        f"{columns} WHERE {key} > %(k0)s ORDER BY {key} LIMIT %(limit)s"
+    )
+    assert folded(people.page_sql(Start.BEFORE)) == (
+        f"{columns} WHERE {key} < %(k0)s ORDER BY {key} DESC LIMIT %(limit)s"
+    )
+    assert folded(people.page_sql(Start.END)) == f"{columns} ORDER BY {key} DESC LIMIT %(limit)s"
+
+
+def test_a_page_and_a_bounded_count_are_one_statement(resource: DataResource) -> None:
+    people = TableStatements(resource.tables["people"])
+    assert folded(people.counted_page_sql(Start.OFFSET)) == (
         "SELECT counted.n, page.present, page.c0, page.c1 FROM (SELECT count(*) AS n "
-        'FROM public."people") AS counted LEFT OUTER JOIN (SELECT true AS present, '
-        'public."people"."id" AS c0, public."people"."name" AS c1 FROM public."people" '
+        'FROM (SELECT 1 FROM public."people" LIMIT %(most)s) AS bounded) AS counted '
+        'LEFT OUTER JOIN (SELECT true AS present, public."people"."id" AS c0, '
+        'public."people"."name" AS c1 FROM public."people" '
         'ORDER BY public."people"."id" LIMIT %(limit)s OFFSET %(offset)s) AS page '
         "ON true ORDER BY page.c0"
+    )
+    assert people.estimate.sql == ('EXPLAIN (FORMAT JSON) SELECT 1 \nFROM public."people"')
+
+
+def test_a_key_of_several_fields_is_compared_as_a_row() -> None:
+    sizes = entry(
+        "sizes", {"name": "a", "type": "string"}, {"name": "b", "type": "date"}, key=["a", "b"]
+    )
+    resource = compile_data_resource(payload(sizes))
+    sql = folded(TableStatements(resource.tables["sizes"]).page_sql(Start.AFTER))
+    assert (
+        'WHERE (public."sizes"."a", public."sizes"."b") > (%(k0)s, %(k1)s) '
+        'ORDER BY public."sizes"."a", public."sizes"."b" LIMIT' in sql
     )
 
 

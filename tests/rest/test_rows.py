@@ -76,7 +76,7 @@ def test_a_page_has_20_rows_in_key_order_and_its_links_in_order(service: Service
     assert response.json()["links"] == [
         {"rel": "self", "href": "/people?offset=0&limit=20"},
         {"rel": "first", "href": "/people?offset=0&limit=20"},
-        {"rel": "next", "href": "/people?offset=20&limit=20"},
+        {"rel": "next", "href": "/people?offset=20&limit=20&after=20"},
         {"rel": "last", "href": "/people?offset=40&limit=20"},
     ]
 
@@ -92,8 +92,8 @@ def test_a_page_in_the_middle_links_both_ways(service: Service) -> None:
         "next",
         "last",
     ]
-    assert links(response)["prev"] == "/people?offset=10&limit=10"
-    assert links(response)["next"] == "/people?offset=30&limit=10"
+    assert links(response)["prev"] == "/people?offset=10&limit=10&before=21"
+    assert links(response)["next"] == "/people?offset=30&limit=10&after=30"
 
 
 def test_prev_never_goes_below_zero(service: Service) -> None:
