@@ -43,7 +43,7 @@ from data_resource_api.errors import (
     Unavailable,
 )
 from data_resource_api.json_text import pretty_json, read_json
-from data_resource_api.rest.flask_app import build_flask_app
+from data_resource_api.rest.flask_app import Authorize, build_flask_app
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import Storage, StorageError
 from data_resource_api.storage.local import stage_file
@@ -83,8 +83,11 @@ class Live:
 class Generator:
     """Makes data resources live, and keeps this worker serving the one that is."""
 
-    def __init__(self, settings: Settings, engine: sa.Engine, storage: Storage) -> None:
+    def __init__(
+        self, settings: Settings, engine: sa.Engine, storage: Storage, authorize: Authorize
+    ) -> None:
         self.settings = settings
+        self._authorize = authorize
         self.engine = engine
         self.storage = storage
         self.current = Live(problem=NotLoaded("The service is starting."))
@@ -125,6 +128,7 @@ class Generator:
             raise Unavailable("Nothing was generated: the database cannot be reached.") from error
         self._renew_stamp()
         self._reload(resource)
+        _warn_of_public(resource)
         return resource
 
     def _install(
@@ -341,7 +345,7 @@ class Generator:
         self._looked = looked
 
     def _serve(self, resource: DataResource) -> None:
-        app = build_flask_app(resource, self.engine, self.settings)
+        app = build_flask_app(resource, self.engine, self.settings, self._authorize)
         self._publish(Live(resource, app))
 
     def _publish(self, live: Live) -> None:
@@ -378,6 +382,12 @@ class Generator:
         """Tell the other workers of this host: a new file each time, so a new identity."""
         with self._alone_on_this_host():
             stage_file(self._stamp, b"")()
+
+
+def _warn_of_public(resource: DataResource) -> None:
+    public = [operation.place for operation in resource.operations if operation.public]
+    if public:
+        logger.warning("The document lets anybody call %s.", ", ".join(public))
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
