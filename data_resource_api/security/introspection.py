@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -20,6 +20,10 @@ GRANT_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
 
 
+#: Whether an answer (RFC 7662, section 2.2) fulfils a rule.
+Rule = Callable[["IntrospectionVerifier", Mapping[str, Any]], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class IntrospectionVerifier:
     """Asks by RFC 7662.
@@ -27,6 +31,7 @@ class IntrospectionVerifier:
     :ivar credentials: the client's id and secret.
     :ivar audience: what the token must be issued for, where that is to be checked.
     :ivar now: the time, in seconds since 1970.
+    :ivar rules: what the answer must fulfil.
     """
 
     endpoint: Endpoint
@@ -34,6 +39,7 @@ class IntrospectionVerifier:
     issuer: str
     audience: str | None
     now: Callable[[], float] = clock.time
+    rules: Mapping[str, Rule] = field(default_factory=lambda: RULES)
 
     def verify(self, token: str) -> Grant:
         """What the token grants; see :class:`~data_resource_api.security.TokenVerifier`."""
@@ -45,23 +51,11 @@ class IntrospectionVerifier:
             client = status in (401, 403)
             remedy = ": see OAUTH2_CLIENT_ID and OAUTH2_CLIENT_SECRET" if client else ""
             raise self.endpoint.unavailable(f"answers {status}{remedy}")
-        if self._refuses(claims):
+        if not all(holds(self, claims) for holds in self.rules.values()):
             raise InvalidToken("The token is not valid here.", REFUSAL_SECONDS)
         expires = claims.get("exp")
         left = GRANT_SECONDS if expires is None else float(expires) - self.now()
         return grant_of(claims, min(GRANT_SECONDS, left))
-
-    def _refuses(self, claims: Mapping[str, Any]) -> bool:
-        """Whether the answer says that the token is not active, or not yet, no longer, or not here."""
-        now = self.now()
-        return not (
-            claims.get("active") is True
-            and _is_time(claims.get("exp"), lambda time: now < time + LEEWAY)
-            and _is_time(claims.get("nbf"), lambda time: time <= now + LEEWAY)
-            and claims.get("iss", self.issuer) in (self.issuer, f"{self.issuer}/")
-            and (self.audience is None or self.audience in _list(claims.get("aud")))
-            and str(claims.get("token_type", "Bearer")).lower() in ("bearer", "access_token")
-        )
 
 
 def _is_time(stated: object, holds: Callable[[float], bool]) -> bool:
@@ -76,6 +70,20 @@ def _is_time(stated: object, holds: Callable[[float], bool]) -> bool:
 
 def _list(stated: object) -> list[object]:
     return stated if isinstance(stated, list) else [stated]
+
+
+#: What an answer must fulfil, by the member that tells it. Only ``active`` is always there.
+RULES: Final[Mapping[str, Rule]] = {
+    "active": lambda _, claims: claims.get("active") is True,  # the text "false" is true, too
+    "exp": lambda it, claims: _is_time(claims.get("exp"), lambda time: it.now() < time + LEEWAY),
+    "nbf": lambda it, claims: _is_time(claims.get("nbf"), lambda time: time <= it.now() + LEEWAY),
+    "iss": lambda it, claims: claims.get("iss", it.issuer) in (it.issuer, f"{it.issuer}/"),
+    "aud": lambda it, claims: it.audience is None or it.audience in _list(claims.get("aud")),
+    # A refresh token is no access token, and a token bound to a key is no bearer token.
+    "token_type": lambda _, claims: (
+        str(claims.get("token_type", "Bearer")).lower() in ("bearer", "access_token")
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,12 @@ class JwtVerifier:
             raise InvalidToken("The token has expired.") from None
         except _MALFORMED:
             raise InvalidToken("The token is not valid here.") from None
-        return grant_of(claims, min(seconds, float(claims["exp"]) - self.now()))
+        return grant_of(claims, min(seconds, float(claims.get("exp", 0)) - self.now()))
 
     def _header(self, token: str) -> Mapping[str, Any]:
         try:
             header = extract_compact(token.encode(), registry=self.registry).headers()
+            self.registry.check_header(header)  # of the right types; nothing critical is unknown
             self.registry.get_alg(header["alg"])
         except _MALFORMED:
             raise InvalidToken("The token is malformed.") from None

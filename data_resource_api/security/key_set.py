@@ -42,6 +42,10 @@ _KEY_TYPES: Final[Mapping[str, type[PublicKey]]] = {
 }
 
 
+#: Which keys are public ones, by their ``kty``. A shared secret (``oct``) is never taken.
+_KINDS: Final[Mapping[str, type[PublicKey]]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+
+
 @dataclass(frozen=True, slots=True)
 class KeySet:
     """Keys by their id, and those without one."""
@@ -59,9 +63,11 @@ class KeySet:
             keys = [*self.named.values(), *self.unnamed]
         else:
             keys = [self.named[kid]] if kid in self.named else list(self.unnamed)
-        kind = _KEY_TYPES[algorithm[:2]]
+        kind = _KEY_TYPES.get(algorithm[:2])
         return [
-            key for key in keys if isinstance(key, kind) and key.get("alg") in (None, algorithm)
+            key
+            for key in keys
+            if kind is not None and isinstance(key, kind) and key.get("alg") in (None, algorithm)
         ]
 
 
@@ -88,14 +94,14 @@ def read_key_set(document: object) -> KeySet:
 
 def _public_key(jwk: object) -> PublicKey | None:
     """A key for signatures, or nothing."""
-    kinds: Mapping[object, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-    if not isinstance(jwk, Mapping) or jwk.get("kty") not in kinds:
+    if not isinstance(jwk, Mapping) or not isinstance(kty := jwk.get("kty"), str):
         return None
-    operations = jwk.get("key_ops")
-    if jwk.get("use") not in (None, "sig") or not (operations is None or "verify" in operations):
+    operations = jwk.get("key_ops", ["verify"])
+    signs = jwk.get("use", "sig") == "sig" and isinstance(operations, list)
+    if kty not in _KINDS or not signs or "verify" not in operations:
         return None
     try:
-        key = kinds[jwk["kty"]].import_key(dict(jwk))
+        key = _KINDS[kty].import_key(dict(jwk))
         if isinstance(key, RSAKey) and key.raw_value.key_size < LEAST_BITS:
             raise ValueError("too short")
     except (JoseError, TypeError, ValueError, KeyError) as error:
