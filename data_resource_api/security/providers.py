@@ -41,7 +41,7 @@ class Provider:
 
     :ivar about: how its tokens are checked, in a sentence.
     :ivar verifier: makes what checks them.
-    :ivar needs: the variables that must be set; ``OAUTH2_URL`` always.
+    :ivar needs: the variables that must be set.
     :ivar tells_scopes: whether a token's scopes are known; where they are not, ``OAUTH2_ADMIN_SCOPE``
         must be set by hand.
     """
@@ -73,15 +73,18 @@ def _brighthive(settings: Settings) -> TokenVerifier:
 _OF_KEYS: Final = "A JWT, checked here by the provider's published keys."
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    "AUTH0": Provider(_OF_KEYS, _jwt, ("OAUTH2_AUDIENCE",)),
-    "OIDC": Provider(_OF_KEYS, _jwt, ("OAUTH2_AUDIENCE",)),
+    "AUTH0": Provider(_OF_KEYS, _jwt, ("OAUTH2_URL", "OAUTH2_AUDIENCE")),
+    "OIDC": Provider(_OF_KEYS, _jwt, ("OAUTH2_URL", "OAUTH2_AUDIENCE")),
     "BRIGHTHIVE": Provider(
-        "Any token; BrightHive is asked whether it is valid.", _brighthive, tells_scopes=False
+        "Any token; BrightHive is asked whether it is valid.",
+        _brighthive,
+        ("OAUTH2_URL",),
+        tells_scopes=False,
     ),
     "INTROSPECTION": Provider(
         "Any token; the provider is asked about it (RFC 7662).",
         _introspection,
-        ("OAUTH2_CLIENT_ID", "OAUTH2_CLIENT_SECRET"),
+        ("OAUTH2_URL", "OAUTH2_CLIENT_ID", "OAUTH2_CLIENT_SECRET"),
     ),
 }
 
@@ -111,7 +114,7 @@ def provider_faults(settings: Settings) -> list[str]:
     provider = PROVIDERS[name]
     faults = [
         f"OAUTH2_PROVIDER={name} needs {variable}."
-        for variable in ("OAUTH2_URL", *provider.needs)
+        for variable in provider.needs
         if not getattr(settings, variable.lower())
     ]
     if not provider.tells_scopes and settings.oauth2_admin_scope is None:

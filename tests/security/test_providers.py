@@ -350,7 +350,6 @@ def test_a_deployment_may_add_a_provider(
                 "DATABASE_URL": database.url,
                 "DRG_STATIC_DIR": str(tmp_path),
                 "OAUTH2_PROVIDER": "mine",
-                "OAUTH2_URL": URL,
             }
         )
     )
