@@ -22,7 +22,7 @@ ANY_TOKEN: Final[Security] = (frozenset(),)
 PUBLIC: Final[Security] = ()
 
 #: RFC 6749, section 3.3: ``scope-token``. What is no such thing, no token can have.
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 #: The longest chain of references that is followed; a longer one is taken for a circle.
 _MOST_REFERENCES: Final = 16
@@ -79,7 +79,7 @@ def _scopes(stated: object, api: Mapping[str, Any], place: str, faults: Faults) 
         if isinstance(wanted, list) and all(isinstance(scope, str) for scope in wanted):
             scopes.update(wanted)
             for scope in wanted:
-                if not _SCOPE.fullmatch(scope):
+                if not SCOPE.fullmatch(scope):
                     faults.add(inside, f"{quote(scope)} is not a scope that a token can have.")
         else:
             faults.add(inside, "must be a list of scopes.")

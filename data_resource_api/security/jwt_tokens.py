@@ -60,7 +60,7 @@ class JwtVerifier:
             raise InvalidToken("The token has expired.") from None
         except _MALFORMED:
             raise InvalidToken("The token is not valid here.") from None
-        return grant_of(claims, min(seconds, float(claims.get("exp", 0)) - self.now()))
+        return grant_of(claims, _left(claims.get("exp", 0), self.now(), seconds))
 
     def _header(self, token: str) -> Mapping[str, Any]:
         try:
@@ -105,6 +105,11 @@ def grant_of(claims: Mapping[str, Any], seconds: float) -> Grant:
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
         seconds=seconds,
     )
+
+
+def _left(expires: float, now: float, most: float) -> float:
+    """Seconds until then; compared first, for an integer can be too large to subtract from."""
+    return most if expires > now + most else expires - now
 
 
 def _name(claim: object) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from data_resource_api.compiler.security import ANY_TOKEN, Security
+from data_resource_api.compiler.security import ANY_TOKEN, SCOPE, Security
 from data_resource_api.security.grants import TokenVerifier
 from data_resource_api.security.loopback import is_loopback_host
 from data_resource_api.settings import Settings
@@ -122,6 +122,11 @@ def provider_faults(settings: Settings) -> list[str]:
             f"OAUTH2_PROVIDER={name} needs OAUTH2_ADMIN_SCOPE: it tells no scopes. Set it to nothing where "
             "any valid token may administer."
         )
+    faults += [
+        f"OAUTH2_ADMIN_SCOPE: {scope!r} is not a scope that a token can have."
+        for scope in (settings.oauth2_admin_scope or "").split()
+        if not SCOPE.fullmatch(scope)
+    ]
     for field, variable in _ADDRESSES.items():
         address = getattr(settings, field)
         if address and (fault := address_fault(address)):
