@@ -7,9 +7,12 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from joserfc.jwk import OctKey, RSAKey
@@ -356,29 +359,42 @@ def test_what_is_no_key_set_is_refused(document: Any) -> None:
 # ── introspection ────────────────────────────────────────────────────────────────────────────────
 
 
-class Answers(Endpoint):
-    """An introspection endpoint that always answers this."""
+class Answers(BaseHTTPRequestHandler):
+    """An introspection endpoint that answers every question with what its path says."""
 
-    def __init__(self, claims: Mapping[str, Any]) -> None:
-        super().__init__("https://id.test/introspect")
-        self._claims = claims
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = unquote(self.path[1:]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    def ask(self, *_: Any, **__: Any) -> tuple[int, Any]:
-        return 200, self._claims
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
-NOW = 1_800_000_000
+@pytest.fixture(scope="module")
+def introspected() -> Iterator[Callable[..., Grant]]:
+    """Has a token verified about which the provider says this."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def verify(changes: Mapping[str, Any], *, without: str = "") -> Grant:
+        claims = {name: value for name, value in (GOOD | changes).items() if value is not None}
+        rules = {name: rule for name, rule in RULES.items() if name != without}
+        url = f"http://127.0.0.1:{server.server_port}/{quote(json.dumps(claims), safe='')}"
+        return IntrospectionVerifier(
+            Endpoint(url), ("me", "secret"), "https://id.test", AUDIENCE, lambda: NOW, rules
+        ).verify("x")
+
+    yield verify
+    server.shutdown()
+    server.server_close()
+
+
+NOW = 1_800_000_000.0
 GOOD = {"active": True, "scope": "read", "aud": [AUDIENCE, "x"], "exp": NOW + 20, "nbf": NOW}
-
-
-def introspected(changes: Mapping[str, Any], *, without: str = "") -> Grant:
-    claims = {name: value for name, value in (GOOD | changes).items() if value is not None}
-    rules = {name: rule for name, rule in RULES.items() if name != without}
-    endpoint, now = Answers(claims), lambda: float(NOW)
-    verifier = IntrospectionVerifier(
-        endpoint, ("me", "secret"), "https://id.test", AUDIENCE, now, rules
-    )
-    return verifier.verify("x")
 
 
 @pytest.mark.parametrize(
@@ -393,7 +409,7 @@ def introspected(changes: Mapping[str, Any], *, without: str = "") -> Grant:
     ],
 )
 def test_an_answer_that_breaks_a_rule_passes_without_that_rule_only(
-    rule: str, changes: dict[str, Any]
+    introspected: Callable[..., Grant], rule: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidToken) as caught:
         introspected(changes)
@@ -402,12 +418,14 @@ def test_an_answer_that_breaks_a_rule_passes_without_that_rule_only(
 
 
 @pytest.mark.parametrize("value", ["tomorrow", True, [NOW + 20]])
-def test_an_expiry_that_is_no_time_is_refused(value: Any) -> None:
+def test_an_expiry_that_is_no_time_is_refused(
+    introspected: Callable[..., Grant], value: Any
+) -> None:
     with pytest.raises(InvalidToken):
         introspected({"exp": value})
 
 
-def test_an_answer_is_believed_for_a_minute_at_most() -> None:
+def test_an_answer_is_believed_for_a_minute_at_most(introspected: Callable[..., Grant]) -> None:
     assert introspected({}).seconds == 20
     assert introspected({"exp": NOW + 3600}).seconds == 60
     assert introspected({"exp": None}).seconds == 60

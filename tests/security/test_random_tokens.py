@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,13 +65,15 @@ def tokens(provider: Provider, count: int) -> Iterator[str]:
 
 def only_401(app: Flask, provider: Provider, count: int) -> None:
     client = app.test_client()
+    began = time.monotonic()
     good = {"Authorization": f"Bearer {provider.token('drg:admin')}"}
     assert client.get("/tableschema", headers=good).status_code == 200
     for token in tokens(provider, count):
         stated = f"Bearer {token}".replace("\n", "")
         response = client.get("/tableschema", headers={"Authorization": stated})
         assert response.status_code == 401, token
-    assert provider.counts["/.well-known/jwks.json"] <= 2
+    minutes = (time.monotonic() - began) // 60
+    assert provider.counts["/.well-known/jwks.json"] <= 2 + 2 * minutes
 
 
 def test_random_tokens_are_401(app: Flask, provider: Provider) -> None:
@@ -79,5 +82,4 @@ def test_random_tokens_are_401(app: Flask, provider: Provider) -> None:
 
 @pytest.mark.soak
 def test_a_hundred_thousand_random_tokens_are_401(app: Flask, provider: Provider) -> None:
-    """Long enough that the minute for unknown key ids passes, so the fetches are bounded by time."""
     only_401(app, provider, 100_000)
