@@ -6,7 +6,7 @@ import ipaddress
 import json
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any, BinaryIO, Final, TextIO
+from typing import Any, BinaryIO, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
@@ -86,14 +86,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
 @drg.command()
 @click.argument("payload", type=click.File("rb"))
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The service.")
-@click.option(
-    "--token-file",
-    type=click.File("r"),
-    help="A file that holds a bearer token, for a service in PRODUCTION.",
-)
-def generate(payload: BinaryIO, url: str, token_file: TextIO | None) -> None:
+def generate(payload: BinaryIO, url: str) -> None:
     """Post a PAYLOAD (a file, or - for standard input) to a running service."""
-    service = _Service(url, token_file.read().strip() if token_file else None)
+    service = _Service(url)
     body = payload.read()
     try:
         read_json(body)
@@ -123,14 +118,11 @@ def routes() -> None:
 class _Service:
     """A running service, as `drg generate` talks to it."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._token = token
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refusal(f"--url must be like {DEFAULT_URL}, not {url}")
-        if token is not None and parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise Refusal(f"A token is sent by https only, or to this machine, not to {url}")
         # A proxy, if there is one, is not for this machine's own addresses.
         proxies = ProxyHandler({}) if _is_loopback(parts.hostname) else ProxyHandler()
         self._open = build_opener(proxies).open
@@ -139,8 +131,6 @@ class _Service:
         """Send one request; return the answer's JSON, ``None`` for an empty one."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         request = Request(self.url + path, body, headers, method=verb)  # noqa: S310
-        if self._token is not None:  # unredirected: it is for nobody else
-            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
             with self._open(request, timeout=TIMEOUT_SECONDS) as response:
                 answer = response.read()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +21,7 @@ from data_resource_api.security.providers import address_fault
 from data_resource_api.settings import Settings
 from tests import provider as real
 from tests.provider import AUDIENCE
-from tests.service import Database, Service, clean_environment, entry, payload, running
+from tests.service import Database, Service, entry, payload, running
 
 ADMIN = "drg:admin"
 
@@ -106,36 +103,6 @@ def test_a_thousand_forged_key_ids_cause_two_fetches_a_worker(
             connection.close()
         assert statuses == {401}
         assert 2 <= provider.counts["/.well-known/jwks.json"] <= 4
-
-
-def test_drg_generate_brings_a_token(
-    tmp_path: Path, server_url: str, provider: real.Provider
-) -> None:
-    """By a file: an argument can be seen by every process of the machine."""
-    drg = Path(sys.executable).with_name("drg")
-    stated, token = tmp_path / "payload.json", tmp_path / "token"
-    stated.write_text(json.dumps(payload(entry("people"))))
-    with running(tmp_path / "s", server_url, workers=1, **provider.settings()) as service:
-        for text, status_code, said in (
-            (provider.token(ADMIN) + "\n", 0, "Tables: people"),
-            (provider.token(), 1, "The token needs the scope drg:admin."),
-            ("garbage", 1, "Access Denied"),
-        ):
-            token.write_text(text)
-            arguments = ["generate", stated, "--url", service.url, "--token-file", token]
-            done = subprocess.run(
-                [drg, *arguments],
-                env=clean_environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert (done.returncode, said in done.stdout + done.stderr) == (status_code, True)
-    arguments = ["generate", stated, "--url", "http://example.org", "--token-file", token]
-    done = subprocess.run(
-        [drg, *arguments], env=clean_environment(), capture_output=True, text=True, check=False
-    )
-    assert "A token is sent by https only" in done.stderr
 
 
 # ── introspection ────────────────────────────────────────────────────────────────────────────────
