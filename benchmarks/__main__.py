@@ -21,6 +21,7 @@ from typing import Any
 import psycopg2
 import requests
 
+from benchmarks.tokens import Cost, token_check
 from data_resource_api.database.embedded import join
 from tests.service import ROOT, Database, Service, entry, payload
 
@@ -112,9 +113,10 @@ def measure(server_url: str, rounds: int) -> list[Figure]:
     return figures
 
 
-def page(figures: list[Figure], rounds: int, version: str) -> str:
+def page(figures: list[Figure], costs: list[Cost], rounds: int, version: str) -> str:
     """The text of ``docs/benchmarks.md``."""
     rows = "\n".join(figure.row() for figure in figures)
+    tokens = "\n".join(cost.row() for cost in costs)
     return f"""# Benchmarks
 
 `make bench` measures this on the machine it runs on and writes this page. Machines differ and are
@@ -129,6 +131,13 @@ documentation took on a machine of this kind.
 | | median | least – greatest | bound |
 |---|---|---|---|
 {rows}
+
+In `PRODUCTION`, every request has its token checked ([what is remembered](security.md#what-is-remembered)).
+This is the CPU time of one check, scopes included. The bound is our own.
+
+| | median | least – greatest | bound |
+|---|---|---|---|
+{tokens}
 """
 
 
@@ -138,6 +147,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dry-run", action="store_true", help="print, and leave the page as it is")
     arguments = parser.parse_args()
+    costs = token_check(arguments.rounds)
+    print("\n".join(cost.row() for cost in costs), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         embedded = join(Path(folder) / "postgresql")
@@ -151,7 +162,7 @@ def main() -> None:
         finally:
             embedded.release()
     if not arguments.dry_run:
-        PAGE.write_text(page(figures, arguments.rounds, f"PostgreSQL {version}"))
+        PAGE.write_text(page(figures, costs, arguments.rounds, f"PostgreSQL {version}"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
 from data_resource_api.audit import open_audit_log
+from data_resource_api.compiler.security import ANY_TOKEN
 from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unavailable
@@ -17,8 +18,8 @@ from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
-from data_resource_api.rest.flask_app import answer_errors, refuse
-from data_resource_api.security import Guard, guard_for
+from data_resource_api.rest.flask_app import answer_errors, ask_before_all, refuse
+from data_resource_api.security import Guard, OwnRoutes, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
 from data_resource_api.tracing import traced
@@ -45,12 +46,13 @@ def create_app(settings: Settings | None = None) -> Flask:
         pool_size=settings.pool_size,
         statement_timeout=settings.statement_timeout,
     )
-    generator = Generator(settings, engine, storage_for(settings))
+    generator = Generator(settings, engine, storage_for(settings), guard.authorize)
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["data_resource_api"] = generator
+    ask_before_all(app, OwnRoutes(settings).asks, guard.authorize)
     answer_errors(app)
     app.register_error_handler(sa.exc.OperationalError, _database_away)
     metrics = Metrics()
@@ -109,9 +111,13 @@ class Dispatcher:
             segment = path.lstrip("/").partition("/")[0]
             if segment in OWN_SEGMENTS:
                 return self._own(environ, start_response)
-            live = self._generator.keep_up()
-            if live.problem is not None:
-                raise live.problem
+            try:
+                live = self._generator.keep_up()
+                if live.problem is not None:
+                    raise live.problem
+            except DrgError:
+                self._guard.authorize(environ, ANY_TOKEN)  # why it is down is not for anybody
+                raise
         except DrgError as error:
             with self._app.request_context(environ):
                 return refuse(error)(environ, start_response)

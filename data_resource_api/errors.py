@@ -3,7 +3,9 @@
     DrgError                                500
     ├── BadRequest                          400
     │   └── InvalidDocument                 400   a payload or a descriptor has faults, each with its place
+    ├── Unauthorized                        401   carries the challenge of RFC 6750
     ├── Forbidden                           403
+    │   └── InsufficientScope               403   the token has not the scope; carries the challenge
     ├── NotFound                            404
     ├── MethodNotAllowed                    405   carries the methods that are allowed
     ├── Conflict                            409
@@ -23,7 +25,7 @@ knows HTTP libraries or Flask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class DrgError(Exception):
@@ -82,6 +84,56 @@ class Forbidden(DrgError):
 
     status = 403
     title = "Forbidden"
+
+
+#: What the service calls itself in a challenge.
+REALM: Final = "data-resource-api"
+
+
+class Unauthorized(DrgError):
+    """No bearer token, or one that cannot be used. The contract quotes the body.
+
+    :param reason: what is wrong with the token; ``None`` where there was none (RFC 6750, section 3.1:
+        a request without credentials is not told an error). ASCII without quotes and backslashes.
+    """
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__("Access Denied")
+        self.reason = reason
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``WWW-Authenticate``, as RFC 6750 asks."""
+        challenge = f'Bearer realm="{REALM}"'
+        if self.reason is not None:
+            challenge += f', error="invalid_token", error_description="{self.reason}"'
+        return {"WWW-Authenticate": challenge}
+
+    def body(self) -> dict[str, object]:
+        """The quoted body."""
+        return {"message": self.detail}
+
+
+class InsufficientScope(Forbidden):
+    """The token is good, and has none of the scopes that are asked for.
+
+    :param alternatives: sets of scopes, each of which would do.
+    """
+
+    def __init__(self, alternatives: Iterable[Iterable[str]]) -> None:
+        self.alternatives = tuple(" ".join(sorted(scopes)) for scopes in alternatives)
+        super().__init__(f"The token needs the scope {' or '.join(self.alternatives)}.")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``WWW-Authenticate`` with the scopes of the first alternative, as RFC 6750 asks."""
+        challenge = f'Bearer realm="{REALM}", error="insufficient_scope"'
+        if self.alternatives:
+            challenge += f', scope="{self.alternatives[0]}"'
+        return {"WWW-Authenticate": challenge}
 
 
 class NotFound(DrgError):

@@ -41,7 +41,7 @@ from data_resource_api.errors import (
 )
 from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
-from data_resource_api.rest.flask_app import build_flask_app
+from data_resource_api.rest.flask_app import Authorize, build_flask_app
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import Storage, StorageError
 from data_resource_api.storage.local import stage_file
@@ -79,8 +79,11 @@ class Live:
 class Generator:
     """Makes data resources live, and keeps this worker serving the one that is."""
 
-    def __init__(self, settings: Settings, engine: sa.Engine, storage: Storage) -> None:
+    def __init__(
+        self, settings: Settings, engine: sa.Engine, storage: Storage, authorize: Authorize
+    ) -> None:
         self.settings = settings
+        self._authorize = authorize
         self.engine = engine
         self.storage = storage
         self.current = Live(problem=NotLoaded("The service is starting."))
@@ -127,6 +130,7 @@ class Generator:
             raise Unavailable(f"Nothing was generated: {reason}.") from error
         self.host.renew()
         self._reload(resource)
+        _warn_of_public(resource)
         return resource
 
     def _install(
@@ -343,7 +347,7 @@ class Generator:
         self._looked = looked
 
     def _serve(self, resource: DataResource) -> None:
-        app = build_flask_app(resource, self.engine, self.settings)
+        app = build_flask_app(resource, self.engine, self.settings, self._authorize)
         self._publish(Live(resource, app))
 
     def _publish(self, live: Live) -> None:
@@ -360,6 +364,12 @@ class Generator:
         if not self._migrated:
             admin_schema.migrate(self.engine)
             self._migrated = True
+
+
+def _warn_of_public(resource: DataResource) -> None:
+    public = [operation.place for operation in resource.operations if operation.public]
+    if public:
+        logger.warning("The document lets anybody call %s.", ", ".join(public))
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:

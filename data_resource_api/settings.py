@@ -65,6 +65,13 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _name(text: str) -> str:
+    """A name in a table that a deployment may add to; who owns the table knows which there are."""
+    if not re.fullmatch(r"\w+", text):
+        raise ValueError("must be one word")
+    return text.upper()
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -100,11 +107,14 @@ def variable(
     parse: Callable[[str], Any] = str,
     default: Any = None,
     secret: bool = False,
+    empty: bool = False,
 ) -> Any:
-    """A field of :class:`Settings` that is read from the environment variable ``name``."""
-    return dataclasses.field(
-        default=default, repr=not secret, metadata={"name": name, "about": about, "parse": parse}
-    )
+    """A field of :class:`Settings` that is read from the environment variable ``name``.
+
+    :param empty: a variable that is set to nothing has the value ``""``; others count as not set.
+    """
+    metadata = {"name": name, "about": about, "parse": parse, "empty": empty}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +165,9 @@ class Settings:
     )
     oauth2_provider: str | None = variable(
         "OAUTH2_PROVIDER",
-        "Who issues bearer tokens. PRODUCTION refuses to start without one.",
-        _choice("AUTH0", "OIDC", "BRIGHTHIVE", "INTROSPECTION"),
+        "Who issues bearer tokens: AUTH0, OIDC, BRIGHTHIVE or INTROSPECTION. PRODUCTION refuses to start "
+        "without one.",
+        _name,
     )
     oauth2_url: str | None = variable(
         "OAUTH2_URL",
@@ -168,7 +179,9 @@ class Settings:
         "not set.",
     )
     oauth2_audience: str | None = variable(
-        "OAUTH2_AUDIENCE", "What a token must be issued for, in its aud (AUTH0, OIDC)."
+        "OAUTH2_AUDIENCE",
+        "What a token must be issued for, in its aud. AUTH0 and OIDC need it; INTROSPECTION checks it "
+        "where it is set.",
     )
     oauth2_algorithms: tuple[str, ...] = variable(
         "OAUTH2_ALGORITHMS",
@@ -178,8 +191,26 @@ class Settings:
     )
     oauth2_admin_scope: str | None = variable(
         "OAUTH2_ADMIN_SCOPE",
-        "The scope that the administration routes need.",
-        default="drg:admin",
+        "The scope that the administration routes need; drg:admin where it is not set. BRIGHTHIVE tells no "
+        "scopes, so it must be set there by hand: empty, and any valid token will do.",
+        empty=True,
+    )
+    oauth2_introspection_url: str | None = variable(
+        "OAUTH2_INTROSPECTION_URL",
+        "Where the provider tells about a token (INTROSPECTION); {OAUTH2_URL}/oauth/introspect where it is "
+        "not set.",
+    )
+    oauth2_client_id: str | None = variable(
+        "OAUTH2_CLIENT_ID", "Who asks the provider about tokens (INTROSPECTION)."
+    )
+    oauth2_client_secret: str | None = variable(
+        "OAUTH2_CLIENT_SECRET", "The secret of OAUTH2_CLIENT_ID (INTROSPECTION).", secret=True
+    )
+    public_docs: bool | None = variable(
+        "DRG_PUBLIC_DOCS",
+        "1 shows the landing page and the OpenAPI document to anybody, 0 to whoever has a valid token. "
+        "Where it is not set: 1 in TEST and LOCAL, 0 in PRODUCTION.",
+        _flag,
     )
     max_page_size: int = variable(
         "DRG_MAX_PAGE_SIZE",
@@ -255,7 +286,7 @@ class Settings:
         for field in dataclasses.fields(cls):
             name = field.metadata["name"]
             text = source.get(name, "").strip()
-            if not text:
+            if not text and not (field.metadata["empty"] and name in source):
                 continue
             try:
                 values[field.name] = field.metadata["parse"](text)
@@ -273,6 +304,11 @@ class Settings:
     def production(self) -> bool:
         """Whether everything is locked by default."""
         return self.app_env == Environment.PRODUCTION
+
+    @property
+    def docs_are_public(self) -> bool:
+        """Whether the landing page and the OpenAPI document are for anybody."""
+        return not self.production if self.public_docs is None else self.public_docs
 
     @property
     def sqlalchemy_url(self) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from data_resource_api.errors import ConfigurationError, Forbidden
 from data_resource_api.security import LoopbackOnly, guard_for, is_loopback_host
 from data_resource_api.settings import Settings
-from tests.service import Service, entry, payload, running
+from tests.service import Service, clean_environment, entry, payload, running
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,25 @@ def test_another_address_does_not(address: str) -> None:
 )
 def test_a_host_is_a_loopback_name_or_not(host: str, expected: bool) -> None:
     assert is_loopback_host(host) is expected
+
+
+def test_without_authorization_nothing_that_checks_tokens_is_imported() -> None:
+    """It would only make a start slower."""
+    program = (
+        "import sys; from data_resource_api.app import create_app; "
+        "from data_resource_api.security import guard_for; "
+        "from data_resource_api.settings import Settings; guard_for(Settings()); "
+        "print(sorted({'authlib', 'joserfc'} & set(sys.modules)))"
+    )
+    warnings = "ignore:Using `httpx` with `starlette.testclient` is deprecated"
+    done = subprocess.run(
+        [sys.executable, "-W", warnings, "-c", program],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_production_serves_nobody_without_tokens_that_can_be_checked() -> None:

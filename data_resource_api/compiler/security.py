@@ -7,8 +7,10 @@ scheme that can be enforced is a bearer token, so an alternative comes down to a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 
@@ -18,6 +20,12 @@ Security = tuple[frozenset[str], ...]
 #: Where the document says nothing: a valid token, whatever its scopes.
 ANY_TOKEN: Final[Security] = (frozenset(),)
 PUBLIC: Final[Security] = ()
+
+#: RFC 6749, section 3.3: ``scope-token``. What is no such thing, no token can have.
+SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+#: The longest chain of references that is followed; a longer one is taken for a circle.
+_MOST_REFERENCES: Final = 16
 
 _ENFORCED: Final = "a bearer token: type oauth2, openIdConnect, or http with scheme bearer"
 
@@ -38,9 +46,8 @@ def read_security(
     if not isinstance(stated, list):
         faults.add(place, f"must be a list, not {json_name(stated)}.")
         return ANY_TOKEN
-    schemes = _schemes(api)
     alternatives = [
-        _scopes(item, schemes, join(place, index), faults) for index, item in enumerate(stated)
+        _scopes(item, api, join(place, index), faults) for index, item in enumerate(stated)
     ]
     if not all(isinstance(item, Mapping) and item for item in stated):
         return PUBLIC
@@ -53,12 +60,11 @@ def _schemes(api: Mapping[str, Any]) -> Mapping[str, Any]:
     return schemes if isinstance(schemes, Mapping) else {}
 
 
-def _scopes(
-    stated: object, schemes: Mapping[str, Any], place: str, faults: Faults
-) -> frozenset[str]:
+def _scopes(stated: object, api: Mapping[str, Any], place: str, faults: Faults) -> frozenset[str]:
     if not isinstance(stated, Mapping):
         faults.add(place, f"must be an object, not {json_name(stated)}.")
         return frozenset()
+    schemes = _schemes(api)
     scopes: set[str] = set()
     for name, wanted in stated.items():
         inside = join(place, name)
@@ -68,13 +74,31 @@ def _scopes(
                 f"no security scheme of api.apiSpec.components.securitySchemes is called "
                 f"{quote(name)}{nearest(name, schemes) or '.'}",
             )
-        elif not _is_bearer(schemes[name]):
+        elif not _is_bearer(_resolve(api, schemes[name])):
             faults.add(inside, f"{quote(name)} cannot be enforced; what can is {_ENFORCED}.")
         if isinstance(wanted, list) and all(isinstance(scope, str) for scope in wanted):
             scopes.update(wanted)
+            for scope in wanted:
+                if not SCOPE.fullmatch(scope):
+                    faults.add(inside, f"{quote(scope)} is not a scope that a token can have.")
         else:
             faults.add(inside, "must be a list of scopes.")
     return frozenset(scopes)
+
+
+def _resolve(api: Mapping[str, Any], scheme: object) -> object:
+    """A scheme that is written as a reference within the document (RFC 6901), or nothing."""
+    for _ in range(_MOST_REFERENCES):
+        reference = scheme.get("$ref") if isinstance(scheme, Mapping) else None
+        if reference is None:
+            return scheme
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return None
+        scheme = api
+        for step in unquote(reference).split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            scheme = scheme.get(name) if isinstance(scheme, Mapping) else None
+    return None
 
 
 def _is_bearer(scheme: object) -> bool:

@@ -16,6 +16,7 @@ from werkzeug.routing import BaseConverter, Rule
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.compiler.security import ANY_TOKEN, Security
 from data_resource_api.errors import (
     BadRequest,
     DrgError,
@@ -44,7 +45,14 @@ KEY: Final = "drg.key"
 _LOWER_CASE: Final = " (lower case)"
 
 
-def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Settings) -> Flask:
+#: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
+#: Unavailable.
+Authorize = Callable[[dict[str, Any], Security], None]
+
+
+def build_flask_app(
+    resource: DataResource, engine: sa.Engine, settings: Settings, authorize: Authorize
+) -> Flask:
     """The generated API of one data resource.
 
     Built afresh for every data resource: Flask does not take rules after its first request.
@@ -54,6 +62,8 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    asks: dict[str | None, Security] = {}
+    ask_before_all(app, lambda endpoint: asks.get(endpoint, ANY_TOKEN), authorize)
     answer_errors(app)
     _note_operations(app, resource)
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
@@ -74,14 +84,30 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
             exact_count_limit=settings.exact_count_limit,
         )
         for index, rule in enumerate(_rules(app, operation)):
+            endpoint = f"{operation.place}{_LOWER_CASE if index else ''}"
+            asks[endpoint] = operation.security
             app.add_url_rule(
                 rule,
-                endpoint=f"{operation.place}{_LOWER_CASE if index else ''}",
+                endpoint=endpoint,
                 view_func=_view(context, engine),
                 methods=[operation.verb.upper()],
                 provide_automatic_options=False,
             )
     return app
+
+
+def ask_before_all(
+    app: Flask, asks: Callable[[str | None], Security], authorize: Authorize
+) -> None:
+    """Have every request authorized before anything else is done with it.
+
+    :param asks: what an endpoint asks for; that of a path without one is ``None``, and who may not know
+        learns neither 404 nor 405.
+    """
+
+    @app.before_request
+    def authorize_request() -> None:
+        authorize(request.environ, asks(request.endpoint))
 
 
 class _Rule(Rule):

@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, render_template, request
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import disabled
-from data_resource_api.errors import NotFound, NotLoaded, Unavailable
+from data_resource_api.errors import NotLoaded, Unavailable
 from data_resource_api.generator import Generator, Live
 from data_resource_api.json_text import write_json
 from data_resource_api.ui.assets import ASSETS, PAGES, read_asset
@@ -48,11 +48,9 @@ def register_pages(app: Flask, generator: Generator) -> None:
         """Swagger UI of the live OpenAPI document."""
         return _page(generator, "swagger.html", _SWAGGER_UI, assets="", home="../")
 
-    @routes.get("/ui/<path:name>")
+    @routes.get(f"/ui/<any{ASSETS}:name>")
     def asset(name: str) -> Response:
-        """A style sheet, a script or an image."""
-        if name not in ASSETS:
-            raise NotFound(f"There is nothing at {request.path}.")
+        """A style sheet, a script or an image; other names are no route."""
         found = read_asset(name)
         response = Response(found.body, content_type=found.media_type, headers=_SECURITY_HEADERS)
         response.set_etag(found.digest)

@@ -24,6 +24,9 @@ SCHEMES = {
     "bearer": {"type": "http", "scheme": "Bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
     "basic": {"type": "http", "scheme": "basic"},
+    "reference": {"$ref": "#/components/securitySchemes/second"},
+    "second": {"$ref": "#/components/securitySchemes/bearer"},
+    "to_key": {"$ref": "#/components/securitySchemes/key"},
 }
 
 
@@ -51,6 +54,7 @@ def document(root: Any = ..., operation: Any = ...) -> dict[str, Any]:
         (..., [{"oauth": ["read"]}, {}], PUBLIC),
         (..., [{"oauth": ["read"]}, {"bearer": []}], (frozenset({"read"}), frozenset())),
         (..., [{"oauth": ["read"], "bearer": []}], (frozenset({"read"}),)),
+        (..., [{"reference": []}], ANY_TOKEN),
     ],
 )
 def test_security_has_the_semantics_of_openapi(root: Any, operation: Any, expected: Any) -> None:
@@ -64,6 +68,11 @@ def test_security_has_the_semantics_of_openapi(root: Any, operation: Any, expect
     [
         ([{"key": []}], "cannot be enforced"),
         ([{"basic": []}], "cannot be enforced"),
+        ([{"to_key": []}], "cannot be enforced"),
+        ([{"oauth": ['a"b']}], "is not a scope that a token can have"),
+        ([{"oauth": ["read write"]}], '"read write" is not a scope that a token can have'),
+        ([{"oauth": ["lesen\n"]}], "is not a scope that a token can have"),
+        ([{"oauth": [""]}], "is not a scope that a token can have"),
         ([{"oath": []}], 'is called "oath"; did you mean "oauth"?'),
         ([{"oauth": ["read"]}, {"key": []}], "cannot be enforced"),
     ],
@@ -75,3 +84,25 @@ def test_a_scheme_that_cannot_be_enforced_is_refused(
     with pytest.raises(InvalidDocument) as caught:
         compile_data_resource(document(operation=stated) | extra)
     assert any(fault in line for line in caught.value.errors), caught.value.errors
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "#/components/securitySchemes/circle",
+        "#/components/securitySchemes/nothing",
+        "#/components/securitySchemes/bearer/type",
+        "https://example.org/schemes.json#/oauth",
+        "schemes.json",
+        1,
+    ],
+)
+def test_a_reference_that_leads_to_no_scheme_is_refused(reference: Any) -> None:
+    """Nothing outside of the document is looked for."""
+    stated = document(operation=[{"circle": []}]) | {"ignore_validation": True}
+    api = stated["data_resource_schema"]["api"]["apiSpec"]
+    schemes = SCHEMES | {"circle": {"$ref": reference}}
+    api["components"] = {"securitySchemes": schemes}
+    with pytest.raises(InvalidDocument) as caught:
+        compile_data_resource(stated)
+    assert any("cannot be enforced" in line for line in caught.value.errors)

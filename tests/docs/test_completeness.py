@@ -26,6 +26,7 @@ from data_resource_api.compiler.names import RESERVED_NAMES
 from data_resource_api.compiler.openapi import KINDS, Shape
 from data_resource_api.errors import DrgError
 from data_resource_api.json_text import read_json
+from data_resource_api.security import PROVIDERS
 from data_resource_api.settings import Settings
 from data_resource_api.ui import register_pages
 from tests.docs.pages import DOCS, PAGES
@@ -70,6 +71,18 @@ def test_every_setting_is_documented_in_its_own_words(field: dataclasses.Field[A
     shown = "" if default is None else f"`{default}`"
     line = f"| `{field.metadata['name']}` | {field.metadata['about']} | {shown} |"
     assert line.replace("|  |", "| |") in page("configuration").replace("|  |", "| |"), line
+
+
+def test_every_provider_is_documented_with_what_it_needs() -> None:
+    table = rows(section("security", "### Providers"))[1:]
+    documented = {code(name)[0]: (about, set(code(needs))) for name, about, needs in table}
+    assert documented == {
+        name: (
+            provider.about,
+            {*provider.needs} | (set() if provider.tells_scopes else {"OAUTH2_ADMIN_SCOPE"}),
+        )
+        for name, provider in PROVIDERS.items()
+    }
 
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:

@@ -1,18 +1,17 @@
-"""Who is served at all.
+"""Without authorization, only clients on this machine are served.
 
-In TEST and LOCAL authorization is off, and only clients on this machine are served: a web page in
-somebody's browser, a proxy or a neighbour on the network is refused. ``DRG_ALLOW_ANONYMOUS=1`` says
-otherwise. PRODUCTION is served only where bearer tokens can be checked.
+In TEST and LOCAL authorization is off: a web page in somebody's browser, a proxy or a neighbour on the
+network is refused. ``DRG_ALLOW_ANONYMOUS=1`` says otherwise.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from data_resource_api.errors import ConfigurationError, Forbidden
-from data_resource_api.settings import Settings
+from data_resource_api.compiler.security import Security
+from data_resource_api.errors import Forbidden
 
 _FORWARDING: Final = (
     "HTTP_FORWARDED",
@@ -24,21 +23,14 @@ _FORWARDING: Final = (
 )
 
 
-class Guard(Protocol):
-    """Decides about a request before anything else sees it."""
-
-    def check(self, environ: Mapping[str, Any]) -> None:
-        """Let the WSGI request pass.
-
-        :raises Forbidden: it may not.
-        """
-
-
 class Anyone:
     """Serves every client: something else keeps strangers out."""
 
     def check(self, environ: Mapping[str, Any]) -> None:
         """Let it pass."""
+
+    def authorize(self, environ: dict[str, Any], security: Security) -> None:
+        """Authorization is off."""
 
 
 class LoopbackOnly:
@@ -57,6 +49,9 @@ class LoopbackOnly:
         host = str(environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "")
         if not is_loopback_host(host):
             raise Forbidden(f"The Host is not a loopback name. {remedy}")
+
+    def authorize(self, environ: dict[str, Any], security: Security) -> None:
+        """Authorization is off."""
 
 
 def is_loopback(address: str) -> bool:
@@ -81,16 +76,3 @@ def is_loopback_host(host: str) -> bool:
         if not port.isdecimal():
             return False
     return name.rstrip(".") == "localhost" or (bool(name) and is_loopback(name))
-
-
-def guard_for(settings: Settings) -> Guard:
-    """The guard that the settings ask for.
-
-    :raises ConfigurationError: PRODUCTION with a provider whose tokens cannot be checked.
-    """
-    if settings.production:
-        raise ConfigurationError(
-            f"OAUTH2_PROVIDER={settings.oauth2_provider}: this version cannot check its tokens yet, "
-            "and PRODUCTION serves nobody without."
-        )
-    return Anyone() if settings.allow_anonymous else LoopbackOnly()
