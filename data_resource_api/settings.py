@@ -82,8 +82,8 @@ def _origins(text: str) -> tuple[str, ...]:
     for origin in stated:
         if origin == "*":
             raise ValueError("must name each origin: * would let every web page in")
-        port = re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin)
-        if port is None or (origin[:5], port[2]) in (("https", ":443"), ("http:", ":80")):
+        found = re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin)
+        if found is None or (origin[:5], found[2]) in (("https", ":443"), ("http:", ":80")):
             raise ValueError("must be origins like https://app.example.org, without a default port")
     return stated
 

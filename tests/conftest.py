@@ -11,6 +11,9 @@ import pytest
 from data_resource_api.database.embedded import join
 from tests.service import Database, Service, open_folder, running
 
+#: Waits for bearer tokens, encrypted columns and `drg config`; remove this line when all are there.
+collect_ignore = ["test_secrets_production.py"]
+
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:

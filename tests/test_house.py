@@ -28,6 +28,7 @@ TOP_LEVEL = [
     "Makefile",
     "Pipfile",
     "README.md",
+    "SECURITY.md",
     "data_resource_api",
     "docker-compose.yml",
     "docs",

@@ -57,6 +57,8 @@ def test_the_environment_is_named_in_any_case(text: str) -> None:
         ("DRG_POOL_SIZE", "٨", "must be a whole number from 2 to 1000, not '٨'."),
         ("DRG_MAX_PAGE_SIZE", "0", "must be a whole number from 1 to 1000000, not '0'."),
         ("POSTGRES_PORT", "65536", "must be a whole number from 1 to 65535, not '65536'."),
+        ("DRG_MAX_NESTING", "201", "must be a whole number from 10 to 200, not '201'."),
+        ("DRG_CORS_ORIGINS", "*", "must name each origin: * would let every web page in, not '*'."),
         ("DRG_ALLOW_ANONYMOUS", "maybe", "must be 1 or 0, not 'maybe'."),
     ],
 )
@@ -78,6 +80,31 @@ def test_an_empty_variable_is_as_good_as_none(text: str) -> None:
 )
 def test_a_switch_has_its_usual_words(text: str, value: bool) -> None:
     assert read(DRG_ALLOW_ANONYMOUS=text).allow_anonymous is value
+
+
+def test_origins_are_a_list_as_browsers_write_them() -> None:
+    stated = "https://app.example.org, http://localhost:3000 http://[::1]:8080"
+    origins = ("https://app.example.org", "http://localhost:3000", "http://[::1]:8080")
+    assert read(DRG_CORS_ORIGINS=stated).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        "app.example.org",
+        "https://app.example.org/",
+        "https://App.example.org",
+        "https://*.example.org",
+        "https://me@app.example.org",
+        "https://app.example.org:443",
+        "http://app.example.org:80",
+        "https://a.example https://app.example.org/x",
+    ],
+)
+def test_what_no_browser_would_send_is_no_origin(text: str) -> None:
+    (error,) = refused(DRG_CORS_ORIGINS=text)
+    assert error.startswith("DRG_CORS_ORIGINS must be origins like https://app.example.org")
 
 
 # ── the database ─────────────────────────────────────────────────────────────────────────────────
