@@ -13,7 +13,8 @@
     ├── TooLarge                            413
     ├── UnsupportedMediaType                415
     └── Unavailable                         503   carries Retry-After
-        └── NotLoaded                       503   what is stored cannot be served until somebody mends it
+        ├── NotLoaded                       503   what is stored cannot be served until somebody mends it
+        └── ProviderUnavailable             503   whether a token is valid cannot be found out
 
     ConfigurationError                      at start-up only: a setting is wrong, or one is missing
 
@@ -217,6 +218,17 @@ class NotLoaded(Unavailable):
     """What is stored cannot be served; posting a payload repairs it."""
 
     retry_after = 30
+
+
+class ProviderUnavailable(Unavailable):
+    """The provider of tokens cannot be asked, or its answer cannot be understood.
+
+    :param reason: what is wrong with it, for the operator; clients are not told.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The provider of tokens cannot be asked.")
+        self.reason = reason
 
 
 class ConfigurationError(Exception):

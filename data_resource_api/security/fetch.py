@@ -14,7 +14,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from data_resource_api.errors import DrgError, Unavailable
+from data_resource_api.errors import DrgError, ProviderUnavailable
 from data_resource_api.json_text import read_json
 from data_resource_api.security.loopback import is_loopback_host
 
@@ -29,14 +29,6 @@ TOTAL_SECONDS: Final = 8.0
 MOST_BYTES: Final = 512 * 1024
 #: Seconds for which a provider that could not be reached is not asked again: 503 at once instead.
 RESPITE_SECONDS: Final = 2.0
-
-
-class ProviderUnavailable(Unavailable):
-    """The provider of tokens cannot be asked, or its answer cannot be understood."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__("The provider of tokens cannot be asked.")
-        self.reason = reason
 
 
 class Endpoint:

@@ -13,8 +13,7 @@ from typing import Final
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from data_resource_api.errors import Unavailable
-from data_resource_api.security.fetch import ProviderUnavailable
+from data_resource_api.errors import ProviderUnavailable, Unavailable
 
 logger = logging.getLogger("data_resource_api")
 

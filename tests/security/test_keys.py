@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from data_resource_api.errors import Unavailable
-from data_resource_api.security.fetch import ProviderUnavailable
+from data_resource_api.errors import ProviderUnavailable, Unavailable
 from data_resource_api.security.grants import Grant, InvalidToken, RememberingVerifier
 from data_resource_api.security.key_set import FAILED_SECONDS, ProviderKeys
 from tests.provider import _new_key

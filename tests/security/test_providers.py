@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from data_resource_api import create_app, security
-from data_resource_api.errors import ConfigurationError
+from data_resource_api.errors import ConfigurationError, ProviderUnavailable
 from data_resource_api.security import Grant, InvalidToken, Provider, fetch
-from data_resource_api.security.fetch import Endpoint, ProviderUnavailable
+from data_resource_api.security.fetch import Endpoint
 from data_resource_api.security.providers import address_fault
 from data_resource_api.settings import Settings
 from tests import provider as real
