@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from data_resource_api.rest.flask_app import answer_errors, refuse
 from data_resource_api.security import Guard, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
-from data_resource_api.ui import register_pages
+from data_resource_api.ui import locked_landing, register_pages, wants_landing_page
 
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     answer_errors(app)
     app.register_error_handler(sa.exc.OperationalError, _database_away)
     register_admin(app, generator)
-    register_pages(app, generator)
+    register_pages(app, generator, public_docs=not settings.production)
     app.wsgi_app = Dispatcher(app, generator, guard)  # type: ignore[method-assign]
     generator.restore()
     return app
@@ -102,7 +103,9 @@ class Dispatcher:
                 raise live.problem
         except DrgError as error:
             with self._app.request_context(environ):
-                return refuse(error)(environ, start_response)
+                locked = error.status == HTTPStatus.UNAUTHORIZED and wants_landing_page()
+                answer = locked_landing(error) if locked else refuse(error)
+                return answer(environ, start_response)
         if live.app is None:
             return self._own(environ, start_response)
         return live.app(environ, start_response)
