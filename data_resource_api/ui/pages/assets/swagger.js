@@ -110,10 +110,10 @@
     }
     if (status === 200) show(text, token);
     else if (status === 401) ask(token ? MESSAGES[401] : "");
-    else if (status === 403) ask(MESSAGES[403]);
+    else if (status === 403 && token) ask(MESSAGES[403]);
     else {
       find("ask").hidden = true;
-      say(MESSAGES[status] || MESSAGES.other);
+      say(status === 404 ? MESSAGES[404] : MESSAGES.other);
     }
   }
 
