@@ -44,9 +44,8 @@ def register_admin(app: Flask, generator: Generator) -> None:
         """Keep a Table Schema as a draft, and draft its OpenAPI document."""
         if number not in _DRAFT_IDS:
             raise BadRequest(f"The number of a draft is at most {_DRAFT_IDS.stop - 1}.")
-        document = _json_body()
-        table = read_draft(document)
-        stated = document.get("tableschema", document)
+        table = read_draft(_json_body())
+        stated = dict(table.entry)
         swagger = draft_openapi([table], title=table.name, token_url=token_url(generator.settings))
         draft = admin_schema.Draft(
             number, write_json(stated).decode(), write_json(swagger).decode()

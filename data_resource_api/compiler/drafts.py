@@ -1,8 +1,8 @@
 """Table Schema drafts → the OpenAPI document that ``GET /swagger`` offers for a payload.
 
 A draft is a data dictionary entry ``{"name", "tableSchema"}`` or the original's form
-``{"tableschema": {"api": {"methods": […]}, "datastore": {"tablename", "schema"}}}``; see
-``compiler.methods`` for what ``methods`` say.
+``{"tableschema": {"api": {"methods": […]}, "datastore": {"tablename", "schema"}}}``, whose inside is
+what is stored; see ``compiler.methods`` for what ``methods`` say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_resource_api.compiler.faults import Faults, json_name, nearest, quote
+from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.fields import FIELD_TYPES, compile_field
 from data_resource_api.compiler.methods import Access, read_methods, security_schemes
 from data_resource_api.compiler.names import field_name_fault, table_name_fault
@@ -71,34 +71,33 @@ def _find(document: object, faults: Faults) -> DraftTable | None:
     if not isinstance(document, Mapping):
         faults.add("", f"A draft must be a JSON object, not {json_name(document)}.")
         return None
-    base, entry, methods = "tableSchema", document, None
-    name: object = document.get("name")
-    descriptor: object = document.get("tableSchema")
-    wrapped = document.get("tableschema")
-    if isinstance(wrapped, Mapping) and "datastore" in wrapped:
-        entry, base = wrapped, "tableschema.datastore.schema"
-        datastore = wrapped["datastore"]
+    base, entry = "", document
+    if isinstance(wrapped := document.get("tableschema"), Mapping):
+        base, entry = "tableschema", wrapped
+    methods = None
+    name, descriptor, place = entry.get("name"), entry.get("tableSchema"), join(base, "tableSchema")
+    if "datastore" in entry:
+        datastore, place = entry["datastore"], join(base, "datastore", "schema")
         if not isinstance(datastore, Mapping):
-            faults.add("tableschema.datastore", f"must be an object, not {json_name(datastore)}.")
+            faults.add(join(base, "datastore"), f"must be an object, not {json_name(datastore)}.")
             return None
         name, descriptor = datastore.get("tablename"), datastore.get("schema")
-        api = wrapped.get("api")
+        api = entry.get("api")
         if api is not None and not isinstance(api, Mapping):
-            faults.add("tableschema.api", f"must be an object, not {json_name(api)}.")
+            faults.add(join(base, "api"), f"must be an object, not {json_name(api)}.")
         methods = api.get("methods") if isinstance(api, Mapping) else None
-    elif isinstance(wrapped, Mapping) and "tableSchema" in wrapped:
-        entry, base = wrapped, "tableschema.tableSchema"
-        name, descriptor = wrapped.get("name"), wrapped["tableSchema"]
     if not isinstance(name, str):
         faults.add("name", f"must be the table's name, a string, not {json_name(name)}.")
     elif fault := table_name_fault(name.lower()):
         faults.add("name", fault)
     if descriptor is None:
-        faults.add(base, 'is missing; a draft is like {"name": …, "tableSchema": {"fields": […]}}.')
+        faults.add(
+            place, 'is missing; a draft is like {"name": …, "tableSchema": {"fields": […]}}.'
+        )
         return None
-    _check_fields(descriptor, base, faults)
-    check_descriptor(descriptor, faults, base)
-    access = read_methods(methods, faults, "tableschema.api.methods")
+    _check_fields(descriptor, place, faults)
+    check_descriptor(descriptor, faults, place)
+    access = read_methods(methods, faults, join(base, "api", "methods"))
     if faults:
         return None
     assert isinstance(name, str)

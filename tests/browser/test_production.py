@@ -35,7 +35,8 @@ def locked(
     """A PRODUCTION service of the workforce example, with one row."""
     folder = tmp_path_factory.mktemp("locked")
     with running(folder, server_url, workers=1, **provider.settings()) as service:
-        answer = service.post("/generator", workforce(), headers=provider.bearer(ADMIN))
+        document = WORKFORCE.read_text()
+        answer = service.post("/generator", document, headers=provider.bearer(ADMIN))
         assert answer.status_code == 204, answer.text
         answer = service.post("/provider", PROVIDER, headers=provider.bearer())
         assert answer.status_code == 201, answer.text

@@ -173,6 +173,16 @@ def test_an_api_that_is_no_object_is_a_fault() -> None:
     assert caught.value.errors[0].startswith("tableschema.api: ")
 
 
+def test_the_inside_of_a_draft_is_a_draft() -> None:
+    """It is what is stored; its faults have their places in it."""
+    methods = [{"get": {"secured": False}}]
+    inside = draft("people", methods)["tableschema"]
+    assert read_draft(inside).methods == read_draft(draft("people", methods)).methods
+    with pytest.raises(InvalidDocument) as caught:
+        read_draft({**inside, "api": {"methods": [{"get": {"enabled": 1}}]}})
+    assert caught.value.errors[0].startswith("api.methods[0].get.enabled: ")
+
+
 def test_keys_of_methods_that_are_no_verbs_are_left_alone() -> None:
     """The original's drafts have some, like ``custom``."""
     _, asked = compiled(draft("people", [{"get": {}, "custom": [{"resource": "/x"}]}]))
