@@ -14,10 +14,13 @@ import pytest
 import requests
 from flask import Flask
 
+from data_resource_api.compiler.data_resource import compile_data_resource
 from data_resource_api.errors import MethodNotAllowed
 from data_resource_api.ui import locked_landing, register_pages, wants_landing_page
 from data_resource_api.ui.assets import ASSETS
-from data_resource_api.ui.origins import token_origins
+from data_resource_api.ui.assets import PAGES as PAGES_FOLDER
+from data_resource_api.ui.origins import FLOWS, token_origins
+from data_resource_api.ui.sections import sections_of
 from tests.service import Service, entry, payload, running, workforce
 
 PAGES = ("/", "/ui/")
@@ -368,6 +371,28 @@ def test_a_token_url_allows_its_origin_and_nothing_else(url: Any, origin: str | 
     assert token_origins({"components": {"securitySchemes": schemes}}) == (
         () if origin is None else (origin,)
     )
+
+
+def test_the_dialogs_flows_are_those_whose_urls_may_be_asked() -> None:
+    """The script keeps the flows that the policy knows."""
+    script = (PAGES_FOLDER / "assets" / "swagger.js").read_text("utf-8")
+    stated = re.search(r"FLOWS = \[(.*?)\]", script)
+    assert stated is not None
+    assert tuple(re.findall(r'"(\w+)"', stated[1])) == FLOWS
+
+
+def test_where_tokens_are_needed_the_commands_send_one() -> None:
+    """But for public operations."""
+    document = payload(entry("thing"), entry("notice"))
+    listed = document["data_resource_schema"]["api"]["apiSpec"]["paths"]["/notice"]
+    listed["get"] = {**listed["get"], "security": []}
+    resource = compile_data_resource(document)
+    header = ' \\\n  -H "Authorization: Bearer $TOKEN"'
+    for locked in (False, True):
+        thing, notice = sections_of(resource, "http://a/", locked=locked)
+        sent = header if locked else ""
+        assert thing.curl == (f"curl 'http://a/thing?limit=5'{sent}",)
+        assert notice.curl == ("curl 'http://a/notice?limit=5'",)
 
 
 @pytest.mark.parametrize("broken", [None, [], {"a": 5}, {"a": {"type": "oauth2", "flows": []}}])

@@ -22,7 +22,7 @@ from data_resource_api.generator import Generator, Live
 from data_resource_api.json_text import write_json
 from data_resource_api.ui.assets import ASSETS, PAGES, read_asset
 from data_resource_api.ui.origins import token_origins
-from data_resource_api.ui.sections import sections_of
+from data_resource_api.ui.sections import TOKEN_HEADER, sections_of
 
 _SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -91,6 +91,7 @@ def _page(
     :param home: where the landing page is.
     """
     live, problem = _look(generator)
+    locked = generator.settings.production
     if problem is not None:
         template, context = "problem.html", _about_problem(problem)
     elif live.resource is None:
@@ -98,10 +99,10 @@ def _page(
     else:
         context = {"resource": live.resource}
         if template == "landing.html":
-            context |= _about(live.resource, request.url_root)
+            context |= _about(live.resource, request.url_root, locked)
         if template == "swagger.html":
             policy = " ".join((policy, *token_origins(live.resource.openapi)))
-    html = _render(template, assets=assets, home=home, **context)
+    html = _render(template, assets=assets, home=home, locked=locked, **context)
     if problem is not None:
         return _html(html, problem.status, policy, problem.headers)
     return _html(html, 200, policy)
@@ -129,6 +130,7 @@ def _render(template: str, **context: Any) -> str:
         version=lambda name: read_asset(name).version,
         base_url=request.url_root,
         shell=shlex.quote,
+        token_header=TOKEN_HEADER,
         **context,
     )
 
@@ -158,10 +160,10 @@ def _about_nothing() -> dict[str, Any]:
     return {"payload": (PAGES / "first-payload.json").read_text("utf-8").rstrip()}
 
 
-def _about(resource: DataResource, base_url: str) -> dict[str, Any]:
+def _about(resource: DataResource, base_url: str, locked: bool) -> dict[str, Any]:
     pairs = resource.payload.pairs
     return {
-        "sections": tuple(sections_of(resource, base_url)),
+        "sections": tuple(sections_of(resource, base_url, locked=locked)),
         "disabled": tuple(disabled(resource.operations, resource.tables, pairs)),
         "text": lambda value: value if isinstance(value, str) else write_json(value).decode(),
     }

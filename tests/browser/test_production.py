@@ -173,6 +173,7 @@ def test_with_a_token_the_landing_page_is_shown(locked: Service, provider: Provi
     answer = locked.get("/", headers=HTML | provider.bearer())
     assert answer.status_code == 200
     assert workforce()["data_resource_schema"]["name"] in answer.text
+    assert "Authorization: Bearer $TOKEN" in answer.text
 
 
 def test_public_docs_are_shown_to_everybody(
