@@ -116,6 +116,19 @@ def test_a_pasted_token_is_sent(ui: Browser, provider: Provider, scheme: str, pa
     assert "Authorization" not in sent(ui, path)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_dialog_is_in_sight(ui: Browser, scheme: str) -> None:
+    """Whatever is done to the page's colours, and however long it is."""
+    ui.prefer(scheme)
+    dialog(ui, "bearer")
+    left, top, right, bottom, width, height = ui.run(
+        "const box = document.querySelector('.modal-ux').getBoundingClientRect();"
+        "return [box.left, box.top, box.right, box.bottom, innerWidth, innerHeight]"
+    )
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+
+
 def test_the_dialog_fetches_a_token_from_the_documents_token_url(
     ui: Browser, provider: Provider
 ) -> None:
