@@ -18,6 +18,7 @@ from data_resource_api.json_text import read_json, write_json
 from data_resource_api.rest.api_request import is_json
 from data_resource_api.rest.flask_app import request_body, to_response
 from data_resource_api.rest.response import json_reply
+from data_resource_api.settings import Settings
 
 #: What ``admin.table_schema.id`` can be.
 _DRAFT_IDS = range(2**31)
@@ -43,10 +44,9 @@ def register_admin(app: Flask, generator: Generator) -> None:
         """Keep a Table Schema as a draft, and draft its OpenAPI document."""
         if number not in _DRAFT_IDS:
             raise BadRequest(f"The number of a draft is at most {_DRAFT_IDS.stop - 1}.")
-        document = _json_body(generator)
-        table = read_draft(document)
-        stated = document.get("tableschema", document)
-        swagger = draft_openapi([table], title=table.name)
+        table = read_draft(_json_body(generator))
+        stated = dict(table.entry)
+        swagger = draft_openapi([table], title=table.name, token_url=token_url(generator.settings))
         draft = admin_schema.Draft(
             number, write_json(stated).decode(), write_json(swagger).decode()
         )
@@ -80,12 +80,13 @@ def register_admin(app: Flask, generator: Generator) -> None:
         if not drafts:
             return _answer({"swagger": ""})
         tables = [read_draft(read_json(draft.tableschema.encode())) for draft in drafts]
-        return _answer({"swagger": draft_openapi(tables)})
+        document = draft_openapi(tables, token_url=token_url(generator.settings))
+        return _answer({"swagger": document})
 
     @routes.get("/static/swagger.json")
     def live_document() -> Response:
         """The live OpenAPI document."""
-        return _answer(live_resource(generator).openapi)
+        return _answer(generator.served_document(live_resource(generator)))
 
     @routes.get("/-/health")
     def health() -> Response:
@@ -106,6 +107,13 @@ def register_admin(app: Flask, generator: Generator) -> None:
         return _answer({"status": "ready", "version": live.digest})
 
     app.register_blueprint(routes)
+
+
+def token_url(settings: Settings) -> str | None:
+    """Where a drafted document says that tokens are issued: as Auth0 and BrightHive have it."""
+    if settings.oauth2_url is None:
+        return None
+    return f"{settings.oauth2_url.rstrip('/')}/oauth/token"
 
 
 def live_resource(generator: Generator) -> DataResource:

@@ -13,7 +13,7 @@ from data_resource_api.audit import open_audit_log
 from data_resource_api.compiler.security import ANY_TOKEN
 from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database.engine import create_engine
-from data_resource_api.errors import DrgError, Unavailable
+from data_resource_api.errors import DrgError, Unauthorized, Unavailable
 from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
@@ -23,7 +23,7 @@ from data_resource_api.security import Guard, OwnRoutes, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
 from data_resource_api.tracing import traced
-from data_resource_api.ui import register_pages
+from data_resource_api.ui import locked_landing, register_pages, wants_landing_page
 
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
@@ -54,11 +54,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["data_resource_api"] = generator
     ask_before_all(app, OwnRoutes(settings).asks, guard.authorize)
     answer_errors(app)
+    app.register_error_handler(Unauthorized, _locked)
     app.register_error_handler(sa.exc.OperationalError, _database_away)
     metrics = Metrics()
     register_admin(app, generator)
     register_metrics(app, generator, metrics)
-    register_pages(app, generator)
+    register_pages(app, generator, public_docs=settings.docs_are_public)
     cross_origin = cross_origin_for(settings)
     dispatcher = Dispatcher(app, generator, guard, cross_origin)
     perimeter = Perimeter(traced(dispatcher), cross_origin, open_audit_log(settings), metrics)
@@ -81,6 +82,11 @@ def _embedded_url(settings: Settings) -> str:
     from data_resource_api.database.embedded import join
 
     return join(settings.data_dir).url
+
+
+def _locked(error: Unauthorized) -> Response:
+    """Who opens the landing page in a browser is shown where to go."""
+    return locked_landing(error) if wants_landing_page() else refuse(error)
 
 
 def _database_away(_: sa.exc.OperationalError) -> Response:

@@ -195,7 +195,9 @@ class Generator:
         """Write the copies beside their places, so that what can fail fails before the commit."""
         copies = [
             self.storage.stage(stored),
-            stage_file(self.settings.static_dir / OPENAPI_NAME, pretty_json(resource.openapi)),
+            stage_file(
+                self.settings.static_dir / OPENAPI_NAME, pretty_json(self.served_document(resource))
+            ),
         ]
 
         def publish() -> None:
@@ -284,6 +286,10 @@ class Generator:
         if live is not None and admin_schema.was_live(connection, digest):
             return None
         return compile_data_resource(document)
+
+    def served_document(self, resource: DataResource) -> Mapping[str, object]:
+        """The OpenAPI document as clients get it; where tokens are needed, it says so."""
+        return resource.locked_openapi if self.settings.production else resource.openapi
 
     # ── keeping up ───────────────────────────────────────────────────────────────────────────────
 

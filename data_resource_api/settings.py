@@ -364,8 +364,14 @@ _KUBERNETES: Final = re.compile(
 )
 
 
+#: What ``drg generate`` sends; the service does not read it.
+TOKEN_VARIABLE: Final = "DRG_TOKEN"
+CLIENT_VARIABLES: Final = (TOKEN_VARIABLE, f"{TOKEN_VARIABLE}_FILE")
+
+
 def _warn_of_unknown(source: Mapping[str, str]) -> None:
     known = [field.metadata["name"] for field in dataclasses.fields(Settings)]
+    known += CLIENT_VARIABLES
     for name in source:
         if not name.startswith("DRG_") or name in known or _KUBERNETES.fullmatch(name):
             continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socketserver
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -176,6 +178,116 @@ def test_generate_tells_that_something_else_answers(status: int, complaint: str)
     assert done.returncode == 1
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+# ── a token ──────────────────────────────────────────────────────────────────────────────────────
+
+TOKEN = "eyJhbGciOi.canary-token.c2lnbg"
+
+
+@dataclass
+class Received:
+    """What a server was sent, and what it answers every request with."""
+
+    status: int
+    body: bytes = b'{"message": "Access Denied"}'
+    headers: tuple[tuple[str, str], ...] = ()
+    authorizations: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def answering(received: Received) -> Iterator[Received]:
+    class Recorder(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            received.authorizations.append(self.headers["Authorization"])
+            self.send_response(received.status)
+            for header in received.headers:
+                self.send_header(*header)
+            self.end_headers()
+            self.wfile.write(received.body)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Recorder) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        received.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield received
+        server.shutdown()
+        thread.join()
+
+
+def test_generate_sends_the_token_of_a_file_or_of_the_environment(tmp_path: Path) -> None:
+    """The file that is named wins; a line break at its end is not part of the token."""
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    with answering(Received(401)) as received:
+        url = ("--url", received.url)
+        run("drg", "generate", WORKFORCE, *url)
+        run("drg", "generate", WORKFORCE, *url, "--token-file", file, DRG_TOKEN="other")
+        run("drg", "generate", WORKFORCE, *url, "--token-file", "-", text=TOKEN)
+        run("drg", "generate", WORKFORCE, *url, DRG_TOKEN=TOKEN)
+        run("drg", "generate", WORKFORCE, *url, DRG_TOKEN_FILE=str(file))
+    assert received.authorizations == [None, *[f"Bearer {TOKEN}"] * 4]
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "remedy"),
+    [
+        (401, "", "put it in a file for --token-file, or in DRG_TOKEN."),
+        (401, TOKEN, "it may have expired"),
+        (403, TOKEN, "(OAUTH2_ADMIN_SCOPE of the service)"),
+    ],
+)
+def test_generate_tells_what_to_do_about_the_token(status: int, token: str, remedy: str) -> None:
+    with answering(Received(status)) as received:
+        done = run("drg", "generate", WORKFORCE, "--url", received.url, DRG_TOKEN=token)
+    said, what_to_do = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert said == "drg: Access Denied"
+    assert remedy in what_to_do
+    assert "canary" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", ["two words", "a\r\nX-Other: header", "", "\u20ac", "=abc"])
+def test_generate_sends_nothing_that_is_no_token(tmp_path: Path, text: str) -> None:
+    """What the file holds may be another secret: it is not shown."""
+    file = tmp_path / "token"
+    file.write_text(text)
+    done = run("drg", "generate", WORKFORCE, "--token-file", file)
+    assert done.returncode == 1
+    what = "holds no access token: it must be the token alone, on one line."
+    assert done.stderr == f"drg: {file} {what}\n"
+
+
+def test_a_token_does_not_follow_a_redirect() -> None:
+    """It may lead to another host."""
+    with answering(Received(200, b"{}")) as other:
+        location = (("Location", f"{other.url}/generator"),)
+        with answering(Received(302, headers=location)) as received:
+            run("drg", "generate", WORKFORCE, "--url", received.url, DRG_TOKEN=TOKEN)
+    assert received.authorizations[0] == f"Bearer {TOKEN}"
+    assert other.authorizations
+    assert not any(other.authorizations)
+
+
+def test_generate_warns_that_a_token_goes_out_unencrypted() -> None:
+    url = f"http://nobody.invalid:{free_port()}"
+    done = run("drg", "generate", WORKFORCE, "--url", url, DRG_TOKEN=TOKEN)
+    assert done.stderr.startswith(f"drg: Warning: the token is sent to {url} unencrypted.\n")
+    assert "canary" not in done.stderr
+
+
+def test_the_token_is_known_and_shown_nowhere(tmp_path: Path, database: Database) -> None:
+    """No warning of an unknown name; the service does not read it."""
+    done = run("drg", "routes", DATABASE_URL=database.url, DRG_TOKEN=TOKEN, DRG_TOKEN_FILE="x")
+    assert "not known" not in done.stderr
+    assert "canary" not in done.stdout + done.stderr
 
 
 # ── the others ───────────────────────────────────────────────────────────────────────────────────

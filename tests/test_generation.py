@@ -569,6 +569,9 @@ def test_the_originals_form_of_a_draft_is_accepted(service: Service) -> None:
     assert put.json()["tableschema"] == draft["tableschema"]
     assert list(put.json()["swagger"]["paths"]["/orders"]) == ["get"]
     assert service.get("/tableschema/3").json()["tableschema"] == draft["tableschema"]
+    drafted = service.get("/swagger")
+    assert drafted.status_code == 200, drafted.text
+    assert drafted.json()["swagger"]["paths"] == put.json()["swagger"]["paths"]
 
 
 def test_every_table_schema_error_of_a_draft_is_told(service: Service) -> None:

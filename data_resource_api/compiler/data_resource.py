@@ -72,6 +72,11 @@ class DataResource:
         """The OpenAPI document as it is served: the payload's, answering from this service."""
         return served_document(self.payload.api)
 
+    @functools.cached_property
+    def locked_openapi(self) -> Mapping[str, Any]:
+        """The same from a service that asks for a token wherever the payload's says nothing."""
+        return served_document(self.payload.api, locked=True)
+
     def association(self, left: str, right: str) -> Association:
         """The many-to-many relationship between two tables."""
         name = association_name(left, right)

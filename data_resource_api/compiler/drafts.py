@@ -1,22 +1,27 @@
 """Table Schema drafts → the OpenAPI document that ``GET /swagger`` offers for a payload.
 
 A draft is a data dictionary entry ``{"name", "tableSchema"}`` or the original's form
-``{"tableschema": {"api": {"methods": […]}, "datastore": {"tablename", "schema"}}}``.
+``{"tableschema": {"api": {"methods": […]}, "datastore": {"tablename", "schema"}}}``, whose inside is
+what is stored; see ``compiler.methods`` for what ``methods`` say.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_resource_api.compiler.faults import Faults, json_name, nearest, quote
+from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.fields import FIELD_TYPES, compile_field
+from data_resource_api.compiler.methods import Access, read_methods, security_schemes
 from data_resource_api.compiler.names import field_name_fault, table_name_fault
-from data_resource_api.compiler.openapi import KINDS, VERBS, Kind, Shape
+from data_resource_api.compiler.openapi import KINDS, Kind, Shape
 from data_resource_api.compiler.payload import check_descriptor
+from data_resource_api.compiler.security import BEARER
 from data_resource_api.compiler.tables import names_of
 
 
@@ -25,19 +30,29 @@ class DraftTable:
     """A draft, found and checked.
 
     :ivar related: names of tables in a many-to-many relationship with it, in lower case.
-    :ivar verbs: those that its ``api.methods`` enable; all where it has none.
+    :ivar methods: the verbs that its ``api.methods`` enable, and what they ask of their callers.
     """
 
     name: str
     entry: Mapping[str, Any]
     descriptor: Mapping[str, Any]
     related: tuple[str, ...]
-    verbs: frozenset[str]
+    methods: Mapping[str, Access]
 
     @property
     def has_item(self) -> bool:
         """Whether a row has a path of its own."""
         return len(names_of(self.descriptor.get("primaryKey"))) == 1
+
+    def access(self, kind: Kind, verb: str) -> Access | None:
+        """What an operation asks of its callers, ``None`` where it is not enabled.
+
+        A query is a POST that reads: it is only there where both are enabled, and asks what both ask.
+        """
+        wanted = (verb, "get") if kind is Kind.QUERY else (verb,)
+        if any(name not in self.methods for name in wanted):
+            return None
+        return functools.reduce(operator.and_, (self.methods[name] for name in wanted))
 
 
 def read_draft(document: object) -> DraftTable:
@@ -56,38 +71,38 @@ def _find(document: object, faults: Faults) -> DraftTable | None:
     if not isinstance(document, Mapping):
         faults.add("", f"A draft must be a JSON object, not {json_name(document)}.")
         return None
-    base, entry, methods = "tableSchema", document, None
-    name: object = document.get("name")
-    descriptor: object = document.get("tableSchema")
-    wrapped = document.get("tableschema")
-    if isinstance(wrapped, Mapping) and "datastore" in wrapped:
-        entry, base = wrapped, "tableschema.datastore.schema"
-        datastore = wrapped["datastore"]
+    base, entry = "", document
+    if isinstance(wrapped := document.get("tableschema"), Mapping):
+        base, entry = "tableschema", wrapped
+    methods = None
+    name, descriptor, place = entry.get("name"), entry.get("tableSchema"), join(base, "tableSchema")
+    if "datastore" in entry:
+        datastore, place = entry["datastore"], join(base, "datastore", "schema")
         if not isinstance(datastore, Mapping):
-            faults.add("tableschema.datastore", f"must be an object, not {json_name(datastore)}.")
+            faults.add(join(base, "datastore"), f"must be an object, not {json_name(datastore)}.")
             return None
         name, descriptor = datastore.get("tablename"), datastore.get("schema")
-        api = wrapped.get("api")
+        api = entry.get("api")
+        if api is not None and not isinstance(api, Mapping):
+            faults.add(join(base, "api"), f"must be an object, not {json_name(api)}.")
         methods = api.get("methods") if isinstance(api, Mapping) else None
-    elif isinstance(wrapped, Mapping) and "tableSchema" in wrapped:
-        entry, base = wrapped, "tableschema.tableSchema"
-        name, descriptor = wrapped.get("name"), wrapped["tableSchema"]
     if not isinstance(name, str):
         faults.add("name", f"must be the table's name, a string, not {json_name(name)}.")
     elif fault := table_name_fault(name.lower()):
         faults.add("name", fault)
     if descriptor is None:
-        faults.add(base, 'is missing; a draft is like {"name": …, "tableSchema": {"fields": […]}}.')
+        faults.add(
+            place, 'is missing; a draft is like {"name": …, "tableSchema": {"fields": […]}}.'
+        )
         return None
-    _check_fields(descriptor, base, faults)
-    check_descriptor(descriptor, faults, base)
+    _check_fields(descriptor, place, faults)
+    check_descriptor(descriptor, faults, place)
+    access = read_methods(methods, faults, join(base, "api", "methods"))
     if faults:
         return None
     assert isinstance(name, str)
     assert isinstance(descriptor, Mapping)
-    return DraftTable(
-        name.lower(), entry, descriptor, tuple(_related(entry, name.lower())), _enabled(methods)
-    )
+    return DraftTable(name.lower(), entry, descriptor, tuple(_related(entry, name.lower())), access)
 
 
 def _check_fields(descriptor: object, base: str, faults: Faults) -> None:
@@ -122,18 +137,6 @@ def _related(entry: Mapping[str, Any], name: str) -> Iterator[str]:
         names = [pair] if isinstance(pair, str) else pair
         if isinstance(names, list) and all(isinstance(other, str) for other in names):
             yield from (other.lower() for other in names if other.lower() != name)
-
-
-def _enabled(methods: object) -> frozenset[str]:
-    if not isinstance(methods, list) or not methods:
-        return frozenset(VERBS)
-    return frozenset(
-        verb.lower()
-        for method in methods
-        if isinstance(method, Mapping)
-        for verb, how in method.items()
-        if not isinstance(how, Mapping) or how.get("enabled", True) is True
-    )
 
 
 # ── the document ─────────────────────────────────────────────────────────────────────────────────
@@ -174,19 +177,26 @@ _SUMMARIES: Final[Mapping[Kind, str]] = {
 
 
 def draft_openapi(
-    drafts: Collection[DraftTable], *, title: str = "Data resource"
+    drafts: Collection[DraftTable], *, title: str = "Data resource", token_url: str | None = None
 ) -> dict[str, Any]:
-    """An OpenAPI 3.0 document for these tables, which can be embedded in a payload unchanged."""
+    """An OpenAPI 3.0 document for these tables, which can be embedded in a payload unchanged.
+
+    :param token_url: where clients get their tokens, for operations that need scopes.
+    """
     tables = {draft.name: draft for draft in drafts}
     names = _component_names(tables)
     paths: dict[str, dict[str, Any]] = {}
-    for (path, verb), operation in _operations(tables, names):
-        paths.setdefault(path, {})[verb] = operation
+    asked: list[tuple[str, Access]] = []
+    for (path, verb), operation, access in _operations(tables, names):
+        paths.setdefault(path, {})[verb] = operation | access.requirement()
+        asked.append((f"{verb.upper()} {path}", access))
     return {
         "openapi": "3.0.3",
         "info": {"title": title, "version": "1.0.0"},
+        "security": [{BEARER: []}],
         "paths": paths,
         "components": {
+            "securitySchemes": security_schemes(asked, token_url),
             "schemas": {**_shared_schemas(), **_row_schemas(tables, names)},
             "responses": {
                 name: {"description": about, "content": _json({"$ref": _schema("Refusal")})}
@@ -198,7 +208,7 @@ def draft_openapi(
 
 def _operations(
     tables: Mapping[str, DraftTable], names: Mapping[str, str]
-) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+) -> Iterator[tuple[tuple[str, str], dict[str, Any], Access]]:
     pairs = {
         couple
         for draft in tables.values()
@@ -209,13 +219,12 @@ def _operations(
     for draft in tables.values():
         related = sorted(other for table, other in pairs if table == draft.name)
         for (shape, verb), kind in KINDS.items():
-            if verb not in draft.verbs or (
-                shape in (Shape.ROW, Shape.RELATED) and not draft.has_item
-            ):
+            access = draft.access(kind, verb)
+            if access is None or (shape in (Shape.ROW, Shape.RELATED) and not draft.has_item):
                 continue
             for other in related if shape is Shape.RELATED else [""]:
                 path = shape.replace("{table}", draft.name).replace("{related}", other)
-                yield (path, verb), _operation(kind, draft, tables.get(other), names)
+                yield (path, verb), _operation(kind, draft, tables.get(other), names), access
 
 
 def _operation(

@@ -7,6 +7,7 @@ scheme that can be enforced is a bearer token, so an alternative comes down to a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,6 +27,8 @@ SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 #: The longest chain of references that is followed; a longer one is taken for a circle.
 _MOST_REFERENCES: Final = 16
+#: How the service itself names and declares the scheme of a bearer token without scopes.
+BEARER: Final = "bearerAuth"
 
 _ENFORCED: Final = "a bearer token: type oauth2, openIdConnect, or http with scheme bearer"
 
@@ -52,6 +55,27 @@ def read_security(
     if not all(isinstance(item, Mapping) and item for item in stated):
         return PUBLIC
     return tuple(dict.fromkeys(alternatives))
+
+
+def token_requirement(api: Mapping[str, Any]) -> dict[str, Any]:
+    """``components`` and a root ``security`` that ask for any bearer token, beside what ``api`` has.
+
+    Nothing of the document's own is changed: a name that means another scheme already is not used.
+    """
+    components = api.get("components", {})
+    schemes = components.get("securitySchemes", {}) if isinstance(components, Mapping) else None
+    if not isinstance(schemes, Mapping):
+        return {}  # a document that nobody has validated: there is no room for a scheme
+    name = next((name for name, scheme in schemes.items() if _is_http_bearer(scheme)), None)
+    if name is not None:
+        return {"security": [{name: []}]}
+    names = itertools.chain([BEARER], (f"{BEARER}{number}" for number in itertools.count(2)))
+    name = next(name for name in names if name not in schemes)
+    scheme = {"type": "http", "scheme": "bearer"}
+    return {
+        "components": {**components, "securitySchemes": {**schemes, name: scheme}},
+        "security": [{name: []}],
+    }
 
 
 def _schemes(api: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,7 +128,12 @@ def _resolve(api: Mapping[str, Any], scheme: object) -> object:
 def _is_bearer(scheme: object) -> bool:
     if not isinstance(scheme, Mapping):
         return False
-    kind = scheme.get("type")
-    if kind == "http":
-        return str(scheme.get("scheme")).lower() == "bearer"
-    return kind in ("oauth2", "openIdConnect")
+    return _is_http_bearer(scheme) or scheme.get("type") in ("oauth2", "openIdConnect")
+
+
+def _is_http_bearer(scheme: object) -> bool:
+    return (
+        isinstance(scheme, Mapping)
+        and scheme.get("type") == "http"
+        and str(scheme.get("scheme")).lower() == "bearer"
+    )

@@ -53,8 +53,17 @@ class TableSection:
     curl: tuple[str, ...]
 
 
-def sections_of(resource: DataResource, base_url: str) -> Iterator[TableSection]:
-    """Every table, in the document's order."""
+#: What a command sends where a token is needed; the shell puts it in.
+TOKEN_HEADER: Final = ' \\\n  -H "Authorization: Bearer $TOKEN"'
+
+
+def sections_of(
+    resource: DataResource, base_url: str, *, locked: bool = False
+) -> Iterator[TableSection]:
+    """Every table, in the document's order.
+
+    :param locked: operations that are not public need a token, so the commands send one.
+    """
     anchors = {name: _anchor(index, name) for index, name in enumerate(resource.tables)}
     for name, table in resource.tables.items():
         operations = sorted(
@@ -80,7 +89,7 @@ def sections_of(resource: DataResource, base_url: str) -> Iterator[TableSection]
             operations=tuple(
                 (operation, _meaning(resource, operation)) for operation in operations
             ),
-            curl=tuple(_curl(resource, operations, base_url)),
+            curl=tuple(_curl(resource, operations, base_url, locked)),
         )
 
 
@@ -97,25 +106,30 @@ def _meaning(resource: DataResource, operation: Operation) -> str:
     return summary
 
 
-def _curl(resource: DataResource, operations: list[Operation], base_url: str) -> Iterator[str]:
+def _curl(
+    resource: DataResource, operations: list[Operation], base_url: str, locked: bool
+) -> Iterator[str]:
+    def token(operation: Operation) -> str:
+        return TOKEN_HEADER if locked and not operation.public else ""
+
     by_kind = {operation.kind: operation for operation in reversed(operations)}
     listing, create = by_kind.get(Kind.LIST), by_kind.get(Kind.CREATE)
     if listing is not None:
-        yield f"curl {shlex.quote(_url(base_url, listing) + '?limit=5')}"
+        yield f"curl {shlex.quote(_url(base_url, listing) + '?limit=5')}{token(listing)}"
     if create is not None:
         content = ("requestBody", "content", "application/json", "example")
         example = _inside(resource.openapi, "paths", create.path, create.verb, *content)
         if example is not None or listing is None:
             body = pretty_json({} if example is None else example).decode().rstrip()
-            yield _with_body(_url(base_url, create), body)
+            yield _with_body(_url(base_url, create), token(create), body)
     if listing is None and create is None and operations:
         first = operations[0]
-        yield f"curl -X {first.verb.upper()} {shlex.quote(_url(base_url, first))}"
+        yield f"curl -X {first.verb.upper()} {shlex.quote(_url(base_url, first))}{token(first)}"
 
 
-def _with_body(url: str, body: str) -> str:
+def _with_body(url: str, token: str, body: str) -> str:
     return (
-        f"curl -X POST {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n"
+        f"curl -X POST {shlex.quote(url)}{token} \\\n  -H 'Content-Type: application/json' \\\n"
         f"  -d {shlex.quote(body)}"
     )
 

@@ -53,6 +53,8 @@ class Browser:
         self.driver = driver
         self.site = site
         self.tolerated: tuple[str, ...] = ()
+        #: Other origins that the page may ask, for tests of tokens.
+        self.others: tuple[str, ...] = ()
 
     def open(self, path: str) -> None:
         self.driver.get(self.site + path)
@@ -141,7 +143,7 @@ def browser(driver: Chrome) -> Iterator[Browser]:
     browser.prefer("light")
     yield browser
     assert browser.complaints() == []
-    local = (f"{browser.site}/", "data:", "about:", "chrome:")
+    local = (f"{browser.site}/", "data:", "about:", "chrome:", "blob:", *browser.others)
     assert [url for url in browser.requested() if not url.startswith(local)] == []
 
 

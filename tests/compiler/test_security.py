@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from data_resource_api.compiler.data_resource import compile_data_resource
+from data_resource_api.compiler.faults import Faults
+from data_resource_api.compiler.openapi import check_openapi
 from data_resource_api.compiler.security import ANY_TOKEN, PUBLIC
 from data_resource_api.errors import InvalidDocument
 from tests.service import entry, payload
@@ -106,3 +109,56 @@ def test_a_reference_that_leads_to_no_scheme_is_refused(reference: Any) -> None:
     with pytest.raises(InvalidDocument) as caught:
         compile_data_resource(stated)
     assert any("cannot be enforced" in line for line in caught.value.errors)
+
+
+# ── what clients are told ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_locked_service_tells_clients_that_a_token_is_needed() -> None:
+    """Where the document says nothing; everything of its own stays, and the payload is not changed."""
+    stated = document(operation=[])
+    api = stated["data_resource_schema"]["api"]["apiSpec"]
+    api["components"] = {"schemas": {"a": {"type": "string"}}}
+    before = copy.deepcopy(stated)
+    resource = compile_data_resource(stated)
+    assert "security" not in resource.openapi
+    assert "securitySchemes" not in resource.openapi["components"]
+    told = resource.locked_openapi
+    assert told["security"] == [{"bearerAuth": []}]
+    assert told["components"]["securitySchemes"] == {
+        "bearerAuth": {"type": "http", "scheme": "bearer"}
+    }
+    assert told["components"]["schemas"] == {"a": {"type": "string"}}
+    assert told["paths"] == api["paths"]
+    assert stated == before
+    faults = Faults()
+    check_openapi(told, faults)
+    assert faults.lines() == []
+
+
+@pytest.mark.parametrize("root", [[], [{"oauth": ["read"]}]])
+def test_a_root_security_of_the_documents_own_is_what_clients_are_told(root: Any) -> None:
+    resource = compile_data_resource(document(root=root))
+    assert resource.locked_openapi == resource.openapi
+
+
+def test_a_bearer_scheme_of_the_documents_own_is_used() -> None:
+    resource = compile_data_resource(document())
+    assert resource.locked_openapi["security"] == [{"bearer": []}]
+    assert resource.locked_openapi["components"] == resource.openapi["components"]
+
+
+def test_a_name_that_means_another_scheme_is_not_taken() -> None:
+    stated = document()
+    schemes = {"bearerAuth": SCHEMES["key"], "bearerAuth2": SCHEMES["basic"]}
+    stated["data_resource_schema"]["api"]["apiSpec"]["components"] = {"securitySchemes": schemes}
+    told = compile_data_resource(stated).locked_openapi
+    assert told["security"] == [{"bearerAuth3": []}]
+    assert told["components"]["securitySchemes"].keys() == {*schemes, "bearerAuth3"}
+
+
+@pytest.mark.parametrize("components", [[], {"securitySchemes": 5}, {"securitySchemes": {"a": 1}}])
+def test_a_document_that_nobody_validated_is_served_too(components: Any) -> None:
+    stated = document() | {"ignore_validation": True}
+    stated["data_resource_schema"]["api"]["apiSpec"]["components"] = components
+    assert compile_data_resource(stated).locked_openapi["paths"]

@@ -27,7 +27,7 @@ from data_resource_api.compiler.openapi import KINDS, Shape
 from data_resource_api.errors import DrgError
 from data_resource_api.json_text import read_json
 from data_resource_api.security import PROVIDERS
-from data_resource_api.settings import Settings
+from data_resource_api.settings import CLIENT_VARIABLES, Settings
 from data_resource_api.ui import register_pages
 from tests.docs.pages import DOCS, PAGES
 from tests.service import ROOT, entry, payload
@@ -88,6 +88,7 @@ def test_every_provider_is_documented_with_what_it_needs() -> None:
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
     known = {field.metadata["name"] for field in dataclasses.fields(Settings)}
     known.add("DRG_REQUIRE_BROWSER")  # of the tests
+    known |= set(CLIENT_VARIABLES)
     named = {name for path in PAGES for name in re.findall(r"\bDRG_\w+", path.read_text("utf-8"))}
     assert named <= known
 
@@ -134,7 +135,7 @@ def test_every_shape_of_path_is_documented_with_its_verbs() -> None:
 def test_every_route_of_the_service_is_documented() -> None:
     app = Flask("routes", static_folder=None)
     register_admin(app, None)  # type: ignore[arg-type]
-    register_pages(app, None)  # type: ignore[arg-type]
+    register_pages(app, None, public_docs=True)  # type: ignore[arg-type]
     text = section("interacting", "## Administration routes")
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<int:\w+>", "1", rule.rule)
