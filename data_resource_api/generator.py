@@ -29,6 +29,7 @@ from flask import Flask
 from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
 from data_resource_api.compiler.payload import payload_digest
 from data_resource_api.database import admin_schema
+from data_resource_api.database.citus import require_citus
 from data_resource_api.database.comparison import (
     ExistingTable,
     differences,
@@ -137,6 +138,7 @@ class Generator:
         existing = existing_tables(connection)
         if not resource.payload.touch_database:
             return self._adopt(connection, resource, existing)
+        require_citus(connection, resource)
         names = {table.name for table in resource.metadata.tables.values()}
         if live is not None:
             before = self._compile(live)
@@ -170,6 +172,7 @@ class Generator:
 
         :raises DatabaseDiffers: with every difference.
         """
+        require_citus(connection, resource)
         associations = physical_associations(resource, existing)
         document = resource.payload.document
         if associations:

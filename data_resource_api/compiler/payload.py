@@ -29,6 +29,7 @@ class TableEntry:
     :ivar place: where the entry stands in the Data Resource Schema.
     :ivar descriptor: its Table Schema descriptor.
     :ivar encryption: the table's ``encryptionSchema``, beside or inside the descriptor.
+    :ivar distribution: how it is spread over a Citus cluster, as stated; ``None`` where it is not.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TableEntry:
     document: Mapping[str, Any]
     descriptor: Mapping[str, Any]
     encryption: Mapping[str, Any]
+    distribution: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -179,12 +181,19 @@ def _entries(data: Mapping[str, Any], faults: Faults) -> Iterator[TableEntry]:
         seen[name] = place
         descriptor = _mapping(document.get("tableSchema", {}), f"{place}.tableSchema", faults)
         encryption = document.get("encryptionSchema") or descriptor.get("encryptionSchema") or {}
+        distribution = document.get("distribution")
+        if "distribution" in document and not isinstance(distribution, Mapping):
+            faults.add(
+                f"{place}.distribution", f"must be an object, not {json_name(distribution)}."
+            )
+            distribution = None
         yield TableEntry(
             name=name,
             place=place,
             document=document,
             descriptor=descriptor,
             encryption=_mapping(encryption, f"{place}.encryptionSchema", faults),
+            distribution=distribution,
         )
 
 
