@@ -22,6 +22,7 @@ from data_resource_api.compiler.tables import SCHEMA, ForeignKey, ResourceTable
 MIN_CITUS_VERSION: Final = 12
 
 _AS_REFERENCE: Final = '"distribution": {"reference": true}'
+_KNOWN: Final = ("key", "reference")
 _UNSUITABLE: Final = frozenset({"object", "array", "geojson"})
 
 #: One connection a node for everything: each step of the transaction sees those before it.
@@ -66,7 +67,7 @@ def read_distributions(
         stated = _read(table, faults)
         if stated is not None:
             found[table.name] = stated
-        elif table.entry.distribution is not None:
+        elif not table.entry.is_local:
             unread.add(table.name)
     for table in tables.values():
         for place, fault in _uniqueness_faults(table, found.get(table.name)):
@@ -84,15 +85,19 @@ def read_distributions(
 
 
 def _read(table: ResourceTable, faults: Faults) -> Distribution | None:
-    stated = table.entry.distribution
-    if stated is None:
+    if table.entry.is_local:
         return None
     place = f"{table.entry.place}.distribution"
-    known = ("key", "reference")
-    for name in stated:
-        if name not in known:
-            faults.add(place, f'"{name}" is not known here{nearest(name, known) or "."}')
-    if len(stated.keys() & set(known)) != 1:
+    stated = table.entry.distribution
+    if not isinstance(stated, Mapping):
+        faults.add(place, f"must be an object, not {json_name(stated)}.")
+        return None
+    unknown = [name for name in stated if name not in _KNOWN]
+    for name in unknown:
+        faults.add(place, f'"{name}" is not known here{nearest(name, _KNOWN) or "."}')
+    if unknown:
+        return None
+    if len(stated) != 1:
         faults.add(place, 'must have either "key", a field\'s name, or "reference": true.')
         return None
     if "reference" in stated:

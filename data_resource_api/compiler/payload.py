@@ -29,7 +29,6 @@ class TableEntry:
     :ivar place: where the entry stands in the Data Resource Schema.
     :ivar descriptor: its Table Schema descriptor.
     :ivar encryption: the table's ``encryptionSchema``, beside or inside the descriptor.
-    :ivar distribution: how it is spread over a Citus cluster, as stated; ``None`` where it is not.
     """
 
     name: str
@@ -37,7 +36,6 @@ class TableEntry:
     document: Mapping[str, Any]
     descriptor: Mapping[str, Any]
     encryption: Mapping[str, Any]
-    distribution: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -48,6 +46,16 @@ class TableEntry:
     def description(self) -> str:
         """A sentence or more about the table, or an empty string."""
         return str(self.document.get("description") or self.descriptor.get("description") or "")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing is stated of how the table is spread over a Citus cluster."""
+        return "distribution" not in self.document
+
+    @property
+    def distribution(self) -> object:
+        """How the table is spread over a Citus cluster, as stated, if it is."""
+        return self.document.get("distribution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +201,6 @@ def _entries(data: Mapping[str, Any], faults: Faults) -> Iterator[TableEntry]:
             document=document,
             descriptor=descriptor,
             encryption=_mapping(encryption, f"{place}.encryptionSchema", faults),
-            distribution=distribution,
         )
 
 
