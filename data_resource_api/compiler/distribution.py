@@ -94,7 +94,7 @@ def _read(table: ResourceTable, faults: Faults) -> Distribution | None:
         return None
     unknown = [name for name in stated if name not in _KNOWN]
     for name in unknown:
-        faults.add(place, f'"{name}" is not known here{nearest(name, _KNOWN) or "."}')
+        faults.add(place, f"{quote(name)} is not known here{nearest(name, _KNOWN) or '.'}")
     if unknown:
         return None
     if len(stated) != 1:
