@@ -152,6 +152,7 @@ def describe_resource(resource: DataResource) -> dict[str, Any]:
                     }
                     for key in table.foreign_keys
                 ],
+                "distribution": _distribution(resource, table.name),
             }
             for table in resource.tables.values()
         ],
@@ -172,6 +173,11 @@ def describe_resource(resource: DataResource) -> dict[str, Any]:
             for rule in resource.api_rules
         ],
     }
+
+
+def _distribution(resource: DataResource, table: str) -> dict[str, Any] | None:
+    distribution = resource.distributions.get(table)
+    return distribution.document() if distribution else None
 
 
 def _unmatched(item: Unmatched) -> dict[str, str]:

@@ -26,6 +26,7 @@ from psycopg2 import errors as pg
 from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
 from data_resource_api.compiler.payload import payload_digest
 from data_resource_api.database import admin_schema
+from data_resource_api.database.citus import require_citus
 from data_resource_api.database.comparison import (
     ExistingTable,
     differences,
@@ -143,6 +144,7 @@ class Generator:
         existing = existing_tables(connection)
         if not resource.payload.touch_database:
             return self._adopt(connection, resource, existing)
+        require_citus(connection, resource)
         names = {table.name for table in resource.metadata.tables.values()}
         if live is not None:
             before = self._compile(live)
@@ -176,6 +178,7 @@ class Generator:
 
         :raises DatabaseDiffers: with every difference.
         """
+        require_citus(connection, resource)
         associations = physical_associations(resource, existing)
         document = resource.payload.document
         if associations:

@@ -10,6 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_resource_api.compiler.distribution import (
+    Distribution,
+    distribute_on_create,
+    read_distributions,
+)
 from data_resource_api.compiler.faults import Faults
 from data_resource_api.compiler.names import ConstraintNames
 from data_resource_api.compiler.openapi import (
@@ -38,6 +43,8 @@ class DataResource:
     :ivar tables: by name, in the document's order.
     :ivar operations: what the embedded OpenAPI document whitelists.
     :ivar unmatched: what it names that no table answers, each with the reason.
+    :ivar distributions: how tables are spread over a Citus cluster, by their names in the database,
+        association tables included; a table that is not in it is local.
     """
 
     payload: Payload
@@ -46,6 +53,7 @@ class DataResource:
     associations: tuple[Association, ...]
     operations: tuple[Operation, ...]
     unmatched: tuple[Unmatched, ...]
+    distributions: Mapping[str, Distribution]
 
     @property
     def digest(self) -> str:
@@ -88,6 +96,8 @@ class DataResource:
 
     def create_tables(self, bind: sa.Engine | sa.Connection) -> None:
         """Run the DDL: every table, constraint and index, or none.
+
+        Where entries state a distribution, the database must be a Citus coordinator.
 
         :raises sqlalchemy.exc.SQLAlchemyError: a table exists already, or the database refuses.
         """
@@ -132,9 +142,11 @@ def compile_data_resource(
     associated = tuple(
         build_associations(payload, tables, metadata, names, associations or {}, faults)
     )
+    distributions = read_distributions(tables, associated, faults)
+    distribute_on_create(metadata, distributions)
     operations, unmatched = read_operations(payload.api, tables, payload.pairs, faults)
     if not (trusted or payload.ignore_validation):
         check_payload(payload, faults)
         check_openapi(payload.api, faults)
     faults.raise_if_any("The payload")
-    return DataResource(payload, metadata, tables, associated, operations, unmatched)
+    return DataResource(payload, metadata, tables, associated, operations, unmatched, distributions)

@@ -47,6 +47,16 @@ class TableEntry:
         """A sentence or more about the table, or an empty string."""
         return str(self.document.get("description") or self.descriptor.get("description") or "")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing is stated of how the table is spread over a Citus cluster."""
+        return "distribution" not in self.document
+
+    @property
+    def distribution(self) -> object:
+        """How the table is spread over a Citus cluster, as stated, if it is."""
+        return self.document.get("distribution")
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -179,6 +189,12 @@ def _entries(data: Mapping[str, Any], faults: Faults) -> Iterator[TableEntry]:
         seen[name] = place
         descriptor = _mapping(document.get("tableSchema", {}), f"{place}.tableSchema", faults)
         encryption = document.get("encryptionSchema") or descriptor.get("encryptionSchema") or {}
+        distribution = document.get("distribution")
+        if "distribution" in document and not isinstance(distribution, Mapping):
+            faults.add(
+                f"{place}.distribution", f"must be an object, not {json_name(distribution)}."
+            )
+            distribution = None
         yield TableEntry(
             name=name,
             place=place,

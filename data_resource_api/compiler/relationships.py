@@ -97,7 +97,7 @@ def _foreign_keys(
         )
         if table.key[: len(fields)] != fields and not table.is_unique(fields):
             sa.Index(names.new("ix", table.name, *fields), *columns)
-        yield ForeignKey(name, fields, parent.name, targets)
+        yield ForeignKey(name, fields, parent.name, targets, place)
 
 
 def _reference_fault(

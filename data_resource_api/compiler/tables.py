@@ -32,12 +32,14 @@ class ForeignKey:
     """A one-to-many relationship, from the child's side.
 
     :ivar resource: the parent's name; :ivar references: its fields, in the order of ``fields``.
+    :ivar place: where it stands in the Data Resource Schema.
     """
 
     name: str
     fields: tuple[str, ...]
     resource: str
     references: tuple[str, ...]
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

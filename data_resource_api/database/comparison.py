@@ -1,8 +1,9 @@
 """Compare a database with what a document describes, and tell every difference.
 
-What a client could notice is compared: tables, columns, types, nullability and keys. Constraints of
-single values are not (the API holds them), and neither are names of constraints, defaults or columns
-that the document does not know and that need no value.
+What a client could notice is compared: tables, columns, types, nullability and keys; and on a Citus
+cluster, how tables are distributed. Constraints of single values are not (the API holds them), and
+neither are names of constraints, defaults or columns that the document does not know and that need no
+value.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from data_resource_api.compiler.data_resource import DataResource
+from data_resource_api.compiler.distribution import local_or
 from data_resource_api.compiler.relationships import (
     PhysicalAssociation,
     association_name,
 )
 from data_resource_api.compiler.tables import SCHEMA
+from data_resource_api.database.citus import existing_distributions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,13 @@ class ExistingTable:
 
     :ivar keys: ``("p" | "u", columns)``; unique indexes are keys too.
     :ivar references: (columns, referenced table, referenced columns).
+    :ivar distribution: where its rows are, in words; ``local`` without Citus.
     """
 
     columns: Mapping[str, Column]
     keys: frozenset[tuple[str, tuple[str, ...]]]
     references: frozenset[tuple[tuple[str, ...], str, tuple[str, ...]]]
+    distribution: str
 
 
 _COLUMNS: Final = sa.text(
@@ -104,11 +109,13 @@ def existing_tables(connection: sa.Connection) -> dict[str, ExistingTable]:
         references.setdefault(row.relname, set()).add(
             (tuple(row.columns), row.referenced, tuple(row.targets))
         )
+    distributions = existing_distributions(connection)
     return {
         name: ExistingTable(
             columns[name],
             frozenset(keys.get(name, ())),
             frozenset(references.get(name, ())),
+            distributions.get(name, local_or(None)),
         )
         for name in columns
     }
@@ -143,6 +150,9 @@ def differences(resource: DataResource, existing: Mapping[str, ExistingTable]) -
             lines.append(f"{table.name}: the table is missing.")
         else:
             lines += [f"{table.name}{line}" for line in _table_differences(table, found)]
+            wanted = local_or(resource.distributions.get(table.name))
+            if found.distribution != wanted:
+                lines.append(f"{table.name}: is {found.distribution} and should be {wanted}.")
     return lines
 
 

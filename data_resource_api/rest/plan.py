@@ -222,10 +222,10 @@ def _create(context: OperationContext, request: ApiRequest) -> Plan:
     names, parameters = tuple(bound), numbered(bound.values())
     generate = context.statements.generated and table.key[0] not in bound
     rows = yield Statement(context.statements.insert_sql(names, generate), parameters)
-    for _ in range(_MOST_DRAWS):
+    for attempt in range(_MOST_DRAWS):
         if rows:
             break
-        drawn = yield context.statements.draw
+        drawn = yield context.statements.draw(attempt)
         names_with_key = (table.key[0], *names)
         values = [drawn[0][0], *bound.values()]
         rows = yield Statement(

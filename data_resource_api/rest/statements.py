@@ -59,6 +59,7 @@ class TableStatements:
         self.table = resource.table
         self.columns = [resource.table.c[name] for name in resource.fields]
         self.key = [resource.table.c[name] for name in resource.key]
+        self._is_local = resource.entry.is_local
         self.generated = any(field.generated for field in resource.fields.values())
         self.returning: list[sa.ColumnElement[Any]] = [*self.key] or [sa.literal_column("1")]
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
@@ -139,20 +140,40 @@ class TableStatements:
         locked = sa.select(*self.key).where(self._is_key()).with_for_update(key_share=True)
         return compile_sql(locked)
 
+    def draw(self, attempt: int) -> Statement:
+        """A next generated key, free if it can be told: the sequence moves on, never to a client's.
+
+        :param attempt: 0, then one more each time that the key turned out to be taken.
+        """
+        quoted = self.table.name.replace('"', '""')
+        sequence = {"table": f'"{self.table.schema}"."{quoted}"', "column": self.key[0].name}
+        if self._is_local:
+            return Statement(self._draw_free, sequence)
+        return Statement(self._draw_on, {**sequence, "steps": 4**attempt})
+
     @functools.cached_property
-    def draw(self) -> Statement:
-        """The next generated key that no row has: the sequence moves on, never back or ahead."""
-        sequence = sa.func.pg_get_serial_sequence(parameter("table"), parameter("column"))
-        following = sa.func.nextval(sequence).label("id")
+    def _draw_free(self) -> str:
+        """The next key that no row has."""
+        following = self._following().label("id")
         drawn = sa.select(following).cte(f"draw{_NO_TABLE}", recursive=True)
         taken = sa.exists().where(self.key[0] == drawn.c.id)
         drawn = drawn.union_all(sa.select(following).select_from(drawn).where(taken))
         free = sa.select(drawn.c.id).where(~sa.exists().where(self.key[0] == drawn.c.id))
-        quoted = self.table.name.replace('"', '""')
-        return Statement(
-            compile_sql(free),
-            {"table": f'"{self.table.schema}"."{quoted}"', "column": self.key[0].name},
-        )
+        return compile_sql(free)
+
+    @functools.cached_property
+    def _draw_on(self) -> str:
+        """The key that is ``steps`` further on, whoever has it.
+
+        Citus neither recurses over a table of several nodes nor asks a sequence beside one on this node.
+        """
+        steps = sa.func.generate_series(sa.literal_column("1"), parameter("steps"))
+        following = sa.func.max(self._following()).label("id")
+        return compile_sql(sa.select(following).select_from(steps.table_valued("step")))
+
+    def _following(self) -> sa.ColumnElement[Any]:
+        sequence = sa.func.pg_get_serial_sequence(parameter("table"), parameter("column"))
+        return sa.func.nextval(sequence)
 
     def _insert(self, names: tuple[str, ...], skip_taken_key: bool) -> str:
         """Insert one row; with ``skip_taken_key`` a taken key gives no row instead of an error."""
@@ -221,9 +242,9 @@ class AssociationStatements:
 
     @functools.cached_property
     def missing(self) -> str:
-        """Those of ``ids`` that are no child's."""
-        found = sa.exists().where(self._child_key == self._id)
-        return compile_sql(sa.select(self._id).where(~found))
+        """Those of ``ids`` that are no child's; Citus wants the inner query to stand alone."""
+        found = sa.select(self._child_key).where(self._child_key == sa.any_(self._ids))
+        return compile_sql(sa.select(self._id).where(self._id.not_in(found)))
 
     @functools.cached_property
     def remove_others(self) -> str:
