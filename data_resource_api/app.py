@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
+from data_resource_api.database import credentials
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.generator import Generator
@@ -37,11 +38,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     configure_logging(settings)
     guard = guard_for(settings)
+    settings = credentials.resolve(settings)
     engine = create_engine(
         settings.sqlalchemy_url or _embedded_url(settings),
         pool_size=settings.pool_size,
         statement_timeout=settings.statement_timeout,
     )
+    credentials.follow(engine, settings)
     generator = Generator(settings, engine, storage_for(settings))
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False

@@ -16,6 +16,7 @@ import click
 from data_resource_api import __version__
 from data_resource_api.database.programs import EmbeddedPostgresError
 from data_resource_api.errors import BadRequest, ConfigurationError
+from data_resource_api.inspection import config
 from data_resource_api.json_text import read_json
 from data_resource_api.settings import Settings
 
@@ -113,6 +114,9 @@ def routes() -> None:
         raise Refusal("Nothing has been generated yet.")
     for operation in live.resource.operations:
         click.echo(f"{operation.verb.upper():7}{operation.path}")
+
+
+drg.add_command(config)
 
 
 class _Service:

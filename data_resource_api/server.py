@@ -28,6 +28,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from data_resource_api.app import LOG_FORMAT, configure_logging, create_app
+from data_resource_api.database.credentials import resolve
 from data_resource_api.database.embedded import join
 from data_resource_api.generator import Generator
 from data_resource_api.security import guard_for
@@ -101,6 +102,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
 @contextlib.contextmanager
 def _with_database(settings: Settings) -> Iterator[Settings]:
     """The settings with a database in them; the embedded one runs as long as the block does."""
+    settings = resolve(settings)
     if settings.sqlalchemy_url is not None:
         yield settings
         return

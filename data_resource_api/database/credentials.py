@@ -1,0 +1,151 @@
+"""What a new connection signs in with, where that may change while the service runs.
+
+A password in the settings is a password for good. One in AWS Secrets Manager is rotated by somebody
+else, and a token for RDS is good for 15 minutes. SQLAlchemy's ``do_connect`` event lets each new
+connection of the pool be given what is right at that moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import psycopg2
+import sqlalchemy as sa
+
+from data_resource_api import aws
+from data_resource_api.errors import ConfigurationError
+from data_resource_api.settings import Settings
+
+logger = logging.getLogger("data_resource_api")
+
+#: Seconds in which a worker asks Secrets Manager at most once whether the secret is another now.
+REFETCH_SECONDS: Final = 5.0
+
+#: libpq's names of encrypted connections, of which the weakest is the least that a token is sent over.
+_ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
+
+#: Connects, given libpq's parameters.
+Connect = Callable[..., Any]
+
+
+def resolve(settings: Settings) -> Settings:
+    """The settings with the database's address from AWS Secrets Manager, where it is kept there.
+
+    :raises ConfigurationError: it cannot be fetched, or no token can be made.
+    """
+    try:
+        if settings.aws_sm_enabled and settings.database_url is None:
+            settings = replace(settings, database_url=_address(settings))
+        if settings.aws_db_use_iam_role and settings.sqlalchemy_url is not None:
+            _token(settings, _parameters(settings.sqlalchemy_url))
+    except aws.AwsError as error:
+        raise ConfigurationError(str(error)) from None
+    return settings
+
+
+def follow(engine: sa.Engine, settings: Settings) -> None:
+    """Have each new connection of an engine sign in with what is right at that moment."""
+    if settings.aws_db_use_iam_role:
+        sa.event.listen(engine, "do_connect", _TokenSigner(settings))
+    elif settings.aws_sm_enabled:
+        sa.event.listen(engine, "do_connect", _SecretFollower(settings))
+
+
+def _address(settings: Settings) -> str:
+    assert settings.aws_sm_name is not None
+    assert settings.aws_sm_region is not None
+    secret = aws.database_secret(settings.aws_sm_name, settings.aws_sm_region, settings.aws_keys)
+    url = sa.URL.create(
+        "postgresql+psycopg2",
+        secret.username,
+        secret.password,
+        secret.host,
+        secret.port,
+        settings.aws_sm_dbname,
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    """The parts of a URL that say where and as whom, in libpq's words."""
+    parts = sa.make_url(url)
+    stated = {"host": parts.host, "port": parts.port, "user": parts.username}
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _token(settings: Settings, parameters: dict[str, Any]) -> str:
+    assert settings.aws_db_region_iam_role is not None
+    return aws.database_token(
+        settings.aws_db_region_iam_role,
+        settings.aws_keys,
+        host=parameters["host"],
+        port=int(parameters.get("port", 5432)),
+        user=parameters["user"],
+    )
+
+
+class _TokenSigner:
+    """Gives each connection a token of its own, and sends it over an encrypted connection only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(
+        self, dialect: sa.Dialect, record: object, arguments: Any, parameters: dict[str, Any]
+    ) -> None:
+        try:
+            parameters["password"] = _token(self._settings, parameters)
+        except aws.AwsError as error:
+            # As any other reason why there is no connection: the client is told to come again.
+            raise psycopg2.OperationalError(str(error)) from None
+        if parameters.get("sslmode") not in _ENCRYPTED:
+            parameters["sslmode"] = "require"
+
+
+class _SecretFollower:
+    """Connects as the secret says, and looks at it again when that fails.
+
+    The server's refusal carries no SQLSTATE at this stage, and its words depend on its language: so
+    whatever the reason is, the secret is asked whether it is another now. That also follows a host
+    that was replaced.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.database_url is not None
+        self._settings = settings
+        self._url = settings.database_url
+        self._asked = -REFETCH_SECONDS
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, dialect: sa.Dialect, record: object, arguments: Any, parameters: dict[str, Any]
+    ) -> Any:
+        tried = self._url
+        try:
+            return dialect.connect(*arguments, **parameters | self._sign_in(tried))
+        except psycopg2.OperationalError:
+            current = self._another_than(tried)
+            if current is None:
+                raise
+        return dialect.connect(*arguments, **parameters | self._sign_in(current))
+
+    def _sign_in(self, url: str) -> dict[str, Any]:
+        return _parameters(url) | {"password": sa.make_url(url).password}
+
+    def _another_than(self, tried: str) -> str | None:
+        """The secret's address where it is not the one that was tried; ``None`` where it is."""
+        with self._lock:
+            if self._url == tried and time.monotonic() - self._asked >= REFETCH_SECONDS:
+                self._asked = time.monotonic()
+                try:
+                    self._url = _address(self._settings)
+                except aws.AwsError as error:
+                    logger.warning("%s", error)
+            if self._url == tried:
+                return None
+            return self._url
