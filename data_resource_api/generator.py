@@ -196,19 +196,22 @@ class Generator:
         ]
 
         def publish() -> None:
-            # The row is committed and is the truth; the next start mends a copy that is not right.
-            try:
-                for copy in copies:
-                    copy()
-            except CopyChanged as conflict:
-                logger.warning("%s What is live is written again.", conflict)
-                self._mend_copy()
-            except StorageError as error:
-                logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
-            except OSError:
-                logger.exception("The copy in %s could not be replaced.", self.storage.place)
+            for copy in copies:
+                self._put_in_place(copy)
 
         return publish
+
+    def _put_in_place(self, copy: Callable[[], None]) -> None:
+        """Publish a copy. The row is committed and is the truth: a copy may wait to be mended."""
+        try:
+            copy()
+        except CopyChanged as conflict:
+            logger.warning("%s What is live is written again.", conflict)
+            self._mend_copy()
+        except StorageError as error:
+            logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
+        except OSError:
+            logger.exception("The copy in %s could not be replaced.", self.storage.place)
 
     def _mend_copy(self) -> None:
         """Write what is live to the storage once more, one host at a time.

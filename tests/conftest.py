@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_resource_api.database.embedded import join
+from tests.cloud import Cloud, Moto, running_seaweed
 from tests.service import Database, Service, open_folder, running
 
 
@@ -44,3 +45,18 @@ def folder() -> Iterator[Path]:
     """An empty folder."""
     with open_folder() as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Moto]:
+    """AWS by moto, on a loopback port, with keys and policies enforced."""
+    cloud = Moto()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An S3 that is not moto's."""
+    with running_seaweed(tmp_path_factory.mktemp("seaweed")) as cloud:
+        yield cloud
