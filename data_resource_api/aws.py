@@ -70,14 +70,13 @@ def _client(_process: int, service: str, region: str, keys: Keys | None) -> Any:
 
 #: AWS's code → what it means, and the remedy. Its own message is left out: it may quote the request.
 _REMEDIES: Final[Mapping[str, str]] = {
+    "ResourceNotFoundException": "there is no such secret; check its name and its region",
     **dict.fromkeys(
-        ("ResourceNotFoundException",),
-        "there is no such secret; check its name and its region",
-    ),
-    **dict.fromkeys(
-        ("AccessDeniedException", "AccessDenied", "403", "UnauthorizedAccess"),
+        ("AccessDeniedException", "AccessDenied", "UnauthorizedAccess"),
         "access is denied; allow it to this key or role",
     ),
+    "403": "the key is not valid, or it may not do this; check AWS_ACCESS_KEY_ID, "
+    "AWS_SECRET_ACCESS_KEY and what they allow",
     **dict.fromkeys(
         (
             "InvalidClientTokenId",
@@ -93,10 +92,8 @@ _REMEDIES: Final[Mapping[str, str]] = {
         ("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
         "the key's session has expired; sign in again, or use a role",
     ),
-    **dict.fromkeys(
-        ("NoSuchBucket",),
-        "there is no such bucket; create it, or check AWS_S3_STORAGE_BUCKET_NAME and AWS_S3_REGION",
-    ),
+    "NoSuchBucket": "there is no such bucket; create it, or check AWS_S3_STORAGE_BUCKET_NAME and "
+    "AWS_S3_REGION",
     **dict.fromkeys(
         ("PermanentRedirect", "AuthorizationHeaderMalformed", "301"),
         "it is in another region; check AWS_S3_REGION",

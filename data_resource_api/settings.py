@@ -270,18 +270,13 @@ class Settings:
         )
         if not any(stated):
             return None
-        host = self.postgres_hostname or "localhost"
-        folder = host.startswith("/")  # of a unix socket
-        url = sa.URL.create(
-            "postgresql+psycopg2",
+        return server_url(
             self.postgres_user or "postgres",
             self.postgres_password,
-            None if folder else host,
-            None if folder else self.postgres_port,
+            self.postgres_hostname or "localhost",
+            self.postgres_port,
             self.postgres_database or self.postgres_user or "postgres",
-            {"host": host, "port": str(self.postgres_port)} if folder else {},
         )
-        return url.render_as_string(hide_password=False)
 
     @property
     def aws_keys(self) -> Keys | None:
@@ -345,6 +340,21 @@ class Settings:
                     "AWS_DB_USE_IAM_ROLE=1 needs the database's host and user: DATABASE_URL, "
                     "POSTGRES_HOSTNAME and POSTGRES_USER, or AWS_SM_ENABLED=1."
                 )
+
+
+def server_url(user: str, password: str | None, host: str, port: int, database: str) -> str:
+    """The URL of a database, its password in it; a host that is a folder is that of a socket."""
+    folder = host.startswith("/")
+    url = sa.URL.create(
+        "postgresql+psycopg2",
+        user,
+        password,
+        None if folder else host,
+        None if folder else port,
+        database,
+        {"host": host, "port": str(port)} if folder else {},
+    )
+    return url.render_as_string(hide_password=False)
 
 
 _SECRETS_MANAGER: Final = ("aws_sm_name", "aws_sm_region", "aws_sm_dbname")

@@ -107,6 +107,29 @@ class Moto(Cloud):
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
 
+    def role(self, *statements: dict[str, Any]) -> dict[str, str]:
+        """The key of one session of a new role that may do what these policy statements say."""
+        iam = self.client("iam")
+        name = unique("role")
+        version = "2012-10-17"
+        trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+        role = iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": version, "Statement": [trust]}),
+        )["Role"]
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName="policy",
+            PolicyDocument=json.dumps({"Version": version, "Statement": statements}),
+        )
+        assumed = self.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="session")
+        key = assumed["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": key["SessionToken"],
+        }
+
     def secret(self, value: object) -> str:
         """A new secret in Secrets Manager; text as it is, anything else as JSON."""
         name = unique("secret")

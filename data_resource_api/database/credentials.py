@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 
 from data_resource_api import aws
 from data_resource_api.errors import ConfigurationError
-from data_resource_api.settings import Settings
+from data_resource_api.settings import Settings, server_url
 
 logger = logging.getLogger("data_resource_api")
 
@@ -28,9 +27,6 @@ REFETCH_SECONDS: Final = 5.0
 
 #: libpq's names of encrypted connections, of which the weakest is the least that a token is sent over.
 _ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
-
-#: Connects, given libpq's parameters.
-Connect = Callable[..., Any]
 
 
 def resolve(settings: Settings) -> Settings:
@@ -60,21 +56,21 @@ def _address(settings: Settings) -> str:
     assert settings.aws_sm_name is not None
     assert settings.aws_sm_region is not None
     secret = aws.database_secret(settings.aws_sm_name, settings.aws_sm_region, settings.aws_keys)
-    url = sa.URL.create(
-        "postgresql+psycopg2",
-        secret.username,
-        secret.password,
-        secret.host,
-        secret.port,
-        settings.aws_sm_dbname,
+    assert settings.aws_sm_dbname is not None
+    return server_url(
+        secret.username, secret.password, secret.host, secret.port, settings.aws_sm_dbname
     )
-    return url.render_as_string(hide_password=False)
 
 
 def _parameters(url: str) -> dict[str, Any]:
     """The parts of a URL that say where and as whom, in libpq's words."""
     parts = sa.make_url(url)
-    stated = {"host": parts.host, "port": parts.port, "user": parts.username}
+    stated = {
+        "host": parts.host or parts.query.get("host"),
+        "port": parts.port or parts.query.get("port"),
+        "user": parts.username,
+        "password": parts.password,
+    }
     return {name: value for name, value in stated.items() if value is not None}
 
 
@@ -127,15 +123,12 @@ class _SecretFollower:
     ) -> Any:
         tried = self._url
         try:
-            return dialect.connect(*arguments, **parameters | self._sign_in(tried))
+            return dialect.connect(*arguments, **parameters | _parameters(tried))
         except psycopg2.OperationalError:
             current = self._another_than(tried)
             if current is None:
                 raise
-        return dialect.connect(*arguments, **parameters | self._sign_in(current))
-
-    def _sign_in(self, url: str) -> dict[str, Any]:
-        return _parameters(url) | {"password": sa.make_url(url).password}
+        return dialect.connect(*arguments, **parameters | _parameters(current))
 
     def _another_than(self, tried: str) -> str | None:
         """The secret's address where it is not the one that was tried; ``None`` where it is."""
