@@ -33,7 +33,7 @@ class Configuration:
 
     name: str
     secured: bool = True
-    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
     def __str__(self) -> str:
         return self.name

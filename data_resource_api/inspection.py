@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 import sqlalchemy as sa
@@ -66,7 +67,8 @@ def _without_passwords(text: str) -> str:
     query = {
         name: HIDDEN if "password" in name.lower() else value for name, value in url.query.items()
     }
-    return url.set(query=query).render_as_string(hide_password=True)
+    rendered = url.set(query=query).render_as_string(hide_password=True)
+    return rendered.replace(quote(HIDDEN), HIDDEN)
 
 
 @click.command("config")
