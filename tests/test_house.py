@@ -29,6 +29,7 @@ TOP_LEVEL = [
     "Pipfile",
     "README.md",
     "data_resource_api",
+    "deploy/docker-compose.yml",
     "docker-compose.yml",
     "docs",
     "examples",
@@ -42,7 +43,11 @@ TOP_LEVEL = [
     "wsgi.py",
 ]
 
-COMPOSE_FILES = ("docker-compose.yml", "test-database-docker-compose.yml")
+COMPOSE_FILES = (
+    "docker-compose.yml",
+    "deploy/docker-compose.yml",
+    "test-database-docker-compose.yml",
+)
 
 #: Written so that this file does not contain what it looks for.
 FORBIDDEN = {
