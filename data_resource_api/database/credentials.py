@@ -17,6 +17,7 @@ import psycopg2
 import sqlalchemy as sa
 
 from data_resource_api import aws
+from data_resource_api.database.engine import CONNECT_TIMEOUT
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.settings import Settings, server_url
 
@@ -131,14 +132,23 @@ class _SecretFollower:
         return dialect.connect(*arguments, **parameters | _parameters(current))
 
     def _another_than(self, tried: str) -> str | None:
-        """The secret's address where it is not the one that was tried; ``None`` where it is."""
-        with self._lock:
+        """The secret's address where it is not the one that was tried; ``None`` where it is.
+
+        Who finds somebody else asking waits a moment only: AWS may be slow, or away.
+        """
+        if not self._lock.acquire(timeout=CONNECT_TIMEOUT):
+            return None
+        try:
             if self._url == tried and time.monotonic() - self._asked >= REFETCH_SECONDS:
-                self._asked = time.monotonic()
-                try:
-                    self._url = _address(self._settings)
-                except aws.AwsError as error:
-                    logger.warning("%s", error)
-            if self._url == tried:
-                return None
-            return self._url
+                self._fetch()
+            return None if self._url == tried else self._url
+        finally:
+            self._lock.release()
+
+    def _fetch(self) -> None:
+        try:
+            self._url = _address(self._settings)
+        except aws.AwsError as error:
+            logger.warning("%s", error)
+        finally:
+            self._asked = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import CopyChanged, StorageError
 from data_resource_api.storage.s3 import S3Storage
-from tests.cloud import Cloud, Moto, unique
+from tests.cloud import EVERYTHING, Cloud, Moto, unique
 from tests.service import free_port
 
 READ_ONLY = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
@@ -89,6 +89,23 @@ def test_what_is_there_already_can_be_published_by_both(s3: Cloud) -> None:
     first()
     second()
     assert storage(s3, bucket).read() == b"same"
+
+
+@pytest.mark.parametrize("name", ["folder/my schema+ü&?.json", "a//b", "UPPER.json"])
+def test_an_object_may_have_any_name(s3: Cloud, name: str) -> None:
+    kept = storage(s3, s3.bucket(), AWS_S3_STORAGE_OBJECT_NAME=name)
+    for content in (b"one", b"two"):
+        kept.stage(content)()
+        assert kept.read() == content
+
+
+def test_the_key_of_a_roles_session_is_used_with_its_token(
+    cloud: Moto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+    kept = storage(cloud, cloud.bucket(), **cloud.role(*EVERYTHING))
+    kept.stage(b"one")()
+    assert kept.read() == b"one"
 
 
 # ── what is wrong ────────────────────────────────────────────────────────────────────────────────
