@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from data_resource_api.database.embedded import join
-from tests.cloud import Cloud, Moto, running_seaweed
 from tests.service import Database, Service, open_folder, running
+
+if TYPE_CHECKING:
+    from tests.cloud import Cloud, Moto
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Moto]:
     """AWS by moto, on a loopback port, with keys and policies enforced."""
+    from tests.cloud import Moto  # moto and boto3 take a second to import
+
     cloud = Moto()
     yield cloud
     cloud.stop()
@@ -58,5 +63,7 @@ def cloud() -> Iterator[Moto]:
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An S3 that is not moto's."""
+    from tests.cloud import running_seaweed
+
     with running_seaweed(tmp_path_factory.mktemp("seaweed")) as cloud:
         yield cloud
