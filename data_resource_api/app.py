@@ -12,6 +12,7 @@ from data_resource_api.admin import register_admin
 from data_resource_api.audit import open_audit_log
 from data_resource_api.compiler.security import ANY_TOKEN
 from data_resource_api.cors import CrossOrigin, cross_origin_for
+from data_resource_api.database import credentials
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import DrgError, Unauthorized, Unavailable
 from data_resource_api.generator import Generator
@@ -41,11 +42,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     configure_logging(settings)
     guard = guard_for(settings)
+    settings = credentials.resolve(settings)
     engine = create_engine(
         settings.sqlalchemy_url or _embedded_url(settings),
         pool_size=settings.pool_size,
         statement_timeout=settings.statement_timeout,
     )
+    credentials.follow(engine, settings)
     generator = Generator(settings, engine, storage_for(settings), guard.authorize)
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False

@@ -19,6 +19,7 @@ import click
 from data_resource_api import __version__
 from data_resource_api.database.programs import EmbeddedPostgresError
 from data_resource_api.errors import BadRequest, ConfigurationError
+from data_resource_api.inspection import config
 from data_resource_api.json_text import read_json
 from data_resource_api.settings import TOKEN_VARIABLE, Settings
 from data_resource_api.variables import secret_text
@@ -156,6 +157,9 @@ def _token(file: BinaryIO | None) -> str | None:
     if not _TOKEN.fullmatch(token):
         raise Refusal(f"{source} holds no access token: it must be the token alone, on one line.")
     return token
+
+
+drg.add_command(config)
 
 
 class _Service:

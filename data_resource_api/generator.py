@@ -44,7 +44,7 @@ from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
 from data_resource_api.rest.flask_app import Authorize, build_flask_app
 from data_resource_api.settings import Settings
-from data_resource_api.storage.base import Storage, StorageError
+from data_resource_api.storage.base import CopyChanged, Storage, StorageError
 from data_resource_api.storage.local import stage_file
 
 logger = logging.getLogger("data_resource_api")
@@ -54,6 +54,9 @@ LEASE: Final = 1.0
 
 #: Seconds for which a database that could not be reached is not asked again: 503 at once instead.
 RESPITE: Final = 0.5
+
+#: How often a copy that others keep changing is written again, before it is left to them.
+_MENDING_ATTEMPTS: Final = 5
 
 OPENAPI_NAME: Final = "swagger.json"
 
@@ -204,14 +207,41 @@ class Generator:
         ]
 
         def publish() -> None:
-            try:
-                for copy in copies:
-                    copy()
-            except (OSError, StorageError):
-                # The row is committed and is the truth; the next start mends the copy.
-                logger.exception("The copy in %s could not be replaced.", self.storage.place)
+            for copy in copies:
+                self._put_in_place(copy)
 
         return publish
+
+    def _put_in_place(self, copy: Callable[[], None]) -> None:
+        """Publish a copy. The row is committed and is the truth: a copy may wait to be mended."""
+        try:
+            copy()
+        except CopyChanged as conflict:
+            logger.warning("%s What is live is written again.", conflict)
+            self._mend_copy()
+        except StorageError as error:
+            logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
+        except OSError:
+            logger.exception("The copy in %s could not be replaced.", self.storage.place)
+
+    def _mend_copy(self) -> None:
+        """Write what is live to the storage once more, one host at a time.
+
+        Two hosts that generate one after the other publish in any order, after their commits. The
+        one that comes second finds the copy changed; what it writes here is what is live by then.
+        """
+        for _ in range(_MENDING_ATTEMPTS):
+            try:
+                with admin_schema.transaction(self.engine) as connection:
+                    live = admin_schema.live(connection)
+                    if live is not None:
+                        self.storage.stage(live.payload)()
+                return
+            except CopyChanged as conflict:
+                logger.warning("%s What is live is written again.", conflict)
+            except (StorageError, sa.exc.SQLAlchemyError) as error:
+                logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
+                return
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────
 

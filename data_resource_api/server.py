@@ -29,6 +29,7 @@ from granian.log import LogLevels
 
 from data_resource_api.app import create_app
 from data_resource_api.audit import open_audit_log
+from data_resource_api.database.credentials import resolve
 from data_resource_api.database.embedded import join
 from data_resource_api.generator import Generator
 from data_resource_api.logs import FORMATTERS, configure_logging
@@ -107,6 +108,7 @@ def _granian_logging(settings: Settings) -> dict[str, Any]:
 @contextlib.contextmanager
 def _with_database(settings: Settings) -> Iterator[Settings]:
     """The settings with a database in them; the embedded one runs as long as the block does."""
+    settings = resolve(settings)
     if settings.sqlalchemy_url is not None:
         yield settings
         return

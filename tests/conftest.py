@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.service import Database, Service, open_folder, running
 
 #: Waits for bearer tokens, encrypted columns and `drg config`; remove this line when all are there.
 collect_ignore = ["test_secrets_production.py"]
+if TYPE_CHECKING:
+    from tests.cloud import Cloud, Moto
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +50,22 @@ def folder() -> Iterator[Path]:
     """An empty folder."""
     with open_folder() as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Moto]:
+    """AWS by moto, on a loopback port, with keys and policies enforced."""
+    from tests.cloud import Moto  # moto and boto3 take a second to import
+
+    cloud = Moto()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An S3 that is not moto's."""
+    from tests.cloud import running_seaweed
+
+    with running_seaweed(tmp_path_factory.mktemp("seaweed")) as cloud:
+        yield cloud

@@ -30,6 +30,7 @@ TOP_LEVEL = [
     "README.md",
     "SECURITY.md",
     "data_resource_api",
+    "deploy/docker-compose.yml",
     "docker-compose.yml",
     "docs",
     "examples",
@@ -43,7 +44,11 @@ TOP_LEVEL = [
     "wsgi.py",
 ]
 
-COMPOSE_FILES = ("docker-compose.yml", "test-database-docker-compose.yml")
+COMPOSE_FILES = (
+    "docker-compose.yml",
+    "deploy/docker-compose.yml",
+    "test-database-docker-compose.yml",
+)
 
 #: Written so that this file does not contain what it looks for.
 FORBIDDEN = {

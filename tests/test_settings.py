@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.settings import Settings
 
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN$|DATABASE_URL")
 SECRET = "s3cr3t-p@ss/w:rd %"
 
 
@@ -34,7 +36,7 @@ def url(**environment: str) -> sa.URL:
 
 def test_nothing_has_to_be_set() -> None:
     settings = read()
-    assert settings.app_env == "TEST"
+    assert settings.app_env.name == "TEST"
     assert not settings.production
     assert settings.sqlalchemy_url is None
     assert settings.static_dir == Path("static")
@@ -43,7 +45,7 @@ def test_nothing_has_to_be_set() -> None:
 
 @pytest.mark.parametrize("text", ["local", "Local", "LOCAL", " LOCAL "])
 def test_the_environment_is_named_in_any_case(text: str) -> None:
-    assert read(APP_ENV=text).app_env == "LOCAL"
+    assert read(APP_ENV=text).app_env.name == "LOCAL"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,131 @@ def test_production_needs_a_database_and_a_provider_and_no_anonymous_clients() -
     assert database.startswith("APP_ENV=PRODUCTION needs DATABASE_URL")
     assert provider.startswith("APP_ENV=PRODUCTION needs OAUTH2_PROVIDER")
     assert anonymous.startswith("DRG_ALLOW_ANONYMOUS ")
+
+
+# ── AWS ──────────────────────────────────────────────────────────────────────────────────────────
+
+KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+ADDRESSES = "DATABASE_URL, POSTGRES_HOSTNAME and POSTGRES_USER, or AWS_SM_ENABLED=1"
+S3 = {
+    "SCHEMA_STORAGE_TYPE": "S3",
+    "AWS_S3_REGION": "us-west-1",
+    "AWS_S3_STORAGE_BUCKET_NAME": "b",
+    "AWS_S3_STORAGE_OBJECT_NAME": "o",
+}
+
+
+def test_what_a_switch_of_aws_needs_is_told_line_by_line() -> None:
+    lines = refused(AWS_SM_ENABLED="1", AWS_DB_USE_IAM_ROLE="1", SCHEMA_STORAGE_TYPE="S3")
+    assert lines == [
+        "AWS_SM_ENABLED=1 needs AWS_SM_NAME.",
+        "AWS_SM_ENABLED=1 needs AWS_SM_REGION.",
+        "AWS_SM_ENABLED=1 needs AWS_SM_DBNAME.",
+        "AWS_DB_USE_IAM_ROLE=1 needs AWS_DB_REGION_IAM_ROLE.",
+        "SCHEMA_STORAGE_TYPE=S3 needs AWS_S3_REGION.",
+        "SCHEMA_STORAGE_TYPE=S3 needs AWS_S3_STORAGE_BUCKET_NAME.",
+        "SCHEMA_STORAGE_TYPE=S3 needs AWS_S3_STORAGE_OBJECT_NAME.",
+        f"SCHEMA_STORAGE_TYPE=S3 needs {' and '.join(KEY)}, or AWS_S3_USE_IAM_ROLE=1.",
+    ]
+
+
+def test_what_is_switched_off_needs_nothing() -> None:
+    settings = read(AWS_SM_ENABLED="0", AWS_DB_USE_IAM_ROLE="0", AWS_S3_USE_IAM_ROLE="0")
+    assert settings == read()
+
+
+def test_a_bucket_needs_a_key_or_a_role() -> None:
+    assert read(**S3, AWS_S3_USE_IAM_ROLE="1").aws_keys is None
+    keys = read(**S3, AWS_ACCESS_KEY_ID="i", AWS_SECRET_ACCESS_KEY=SECRET).aws_keys
+    assert keys is not None
+    assert (keys.access_key_id, keys.secret_access_key) == ("i", SECRET)
+    assert SECRET not in repr(keys)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_half_a_key_is_told(given: str, missing: str) -> None:
+    assert refused(**{given: SECRET}) == [f"{given} needs {missing}."]
+
+
+def test_two_addresses_of_the_database_are_refused() -> None:
+    named = {"AWS_SM_NAME": "n", "AWS_SM_REGION": "r", "AWS_SM_DBNAME": "d"}
+    assert refused(AWS_SM_ENABLED="1", DATABASE_URL="postgresql://h/d", **named) == [
+        "AWS_SM_ENABLED=1 and DATABASE_URL both name a database; keep one of them."
+    ]
+
+
+@pytest.mark.parametrize("url", [None, "postgresql://h/d", "postgresql://u@/d?host=/run"])
+def test_a_token_is_for_a_host_and_a_user(url: str | None) -> None:
+    stated = {"DATABASE_URL": url} if url else {}
+    assert refused(AWS_DB_USE_IAM_ROLE="1", AWS_DB_REGION_IAM_ROLE="r", **stated) == [
+        f"AWS_DB_USE_IAM_ROLE=1 needs the database's host and user: {ADDRESSES}."
+    ]
+
+
+# ── secrets in files ─────────────────────────────────────────────────────────────────────────────
+
+SECRETS = [item for item in dataclasses.fields(Settings) if item.metadata["secret"]]
+#: A text that the variable can have.
+TEXTS = {"database_url": "postgresql+psycopg2://me:canary@h/d"}
+
+
+@pytest.mark.parametrize("setting", SECRETS, ids=lambda item: item.name)
+def test_a_secret_may_be_in_a_file(
+    setting: dataclasses.Field[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "check", lambda self: None)  # half a key is told elsewhere
+    text = TEXTS.get(setting.name, "canary")
+    file = tmp_path / "secret"
+    file.write_text(f"{text}\n")
+    name = setting.metadata["name"]
+    settings = read(**{f"{name}_FILE": str(file)})
+    assert getattr(settings, setting.name) == text
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize("setting", SECRETS, ids=lambda item: item.name)
+def test_a_secret_that_is_there_twice_is_refused(
+    setting: dataclasses.Field[str], tmp_path: Path
+) -> None:
+    name = setting.metadata["name"]
+    (line,) = refused(**{name: "canary", f"{name}_FILE": str(tmp_path / "secret")})
+    assert line == f"{name} and {name}_FILE are both set; keep one of them."
+
+
+@pytest.mark.parametrize("setting", SECRETS, ids=lambda item: item.name)
+def test_a_file_that_cannot_be_read_is_told(
+    setting: dataclasses.Field[str], tmp_path: Path
+) -> None:
+    name = f"{setting.metadata['name']}_FILE"
+    file = tmp_path / "nowhere"
+    assert refused(**{name: str(file)}) == [
+        f"{name}: {file} cannot be read: No such file or directory."
+    ]
+    file.write_bytes(b"\xff")
+    assert refused(**{name: str(file)}) == [f"{name}: {file} is not UTF-8 text."]
+
+
+def test_a_wrong_secret_in_a_file_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("canary")
+    (line,) = refused(DATABASE_URL_FILE=str(tmp_path / "url"))
+    assert line.startswith("DATABASE_URL must be a URL like ")
+    assert "canary" not in line.replace(str(tmp_path), "")
+
+
+def test_what_is_secret_by_its_name_is_secret() -> None:
+    """A new setting cannot be forgotten."""
+    named = {
+        item.name
+        for item in dataclasses.fields(Settings)
+        if SECRET_NAME.search(item.metadata["name"])
+    }
+    assert named <= {item.name for item in SECRETS}
 
 
 # ── secrets and unknown names ────────────────────────────────────────────────────────────────────

@@ -8,10 +8,12 @@ from typing import Final
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import Storage
 from data_resource_api.storage.local import LocalStorage
+from data_resource_api.storage.s3 import S3Storage
 
 #: SCHEMA_STORAGE_TYPE → the storage. A new one is a file in this folder and a row here.
 STORAGES: Final[Mapping[str, Callable[[Settings], Storage]]] = {
     "LOCAL": lambda settings: LocalStorage(settings.static_dir),
+    "S3": S3Storage,
 }
 
 

@@ -10,6 +10,10 @@ class StorageError(Exception):
     """The copy cannot be read or written; the message says where and why."""
 
 
+class CopyChanged(StorageError):
+    """Somebody else has written the copy since it was staged; what they wrote is still there."""
+
+
 class Storage(Protocol):
     """Keeps one document: all of it or the one before, never a part."""
 
@@ -26,6 +30,7 @@ class Storage(Protocol):
     def stage(self, content: bytes) -> Callable[[], None]:
         """Do all that can fail in writing ``content``, without anybody seeing it yet.
 
-        :returns: what publishes it.
+        :returns: what publishes it; where others write the same copy, it raises :class:`CopyChanged`
+            when one has done so meanwhile.
         :raises StorageError: it cannot be written; what was there is still there.
         """
