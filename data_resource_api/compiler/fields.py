@@ -18,6 +18,7 @@ from typing import Any
 from data_resource_api.compiler.faults import json_name, nearest, quote
 from data_resource_api.compiler.field_constraints import CONSTRAINTS, Constraint
 from data_resource_api.compiler.field_types import FIELD_TYPES, FieldType
+from data_resource_api.compiler.protection import Protection
 from data_resource_api.compiler.readers import (
     BIGINT_RANGE,
     Descriptor,
@@ -34,6 +35,7 @@ class Field:
 
     :ivar required: ``null`` is refused; a missing value too when a row is created.
     :ivar generated: PostgreSQL makes a value when none is given (an integer primary key).
+    :ivar protection: how a protected field is encrypted.
     """
 
     name: str
@@ -44,11 +46,22 @@ class Field:
     generated: bool
     constraints: tuple[Constraint, ...]
     reader: Reader
+    protection: Protection | None = None
 
     @property
     def protected(self) -> bool:
         """Whether the column is encrypted."""
         return self.descriptor.get("protected") is True
+
+    @property
+    def searchable(self) -> bool:
+        """Whether an encrypted column has a blind index."""
+        return self.protected and self.descriptor.get("searchable") is True
+
+    @property
+    def show(self) -> Callable[[Any], object] | None:
+        """What psycopg2 hands back → what orjson writes; ``None`` where they are the same."""
+        return self.type.show if self.protection is None else self.protection.show
 
     def read(self, value: object) -> Any:
         """A JSON value as the native value, constraints checked.
@@ -59,7 +72,7 @@ class Field:
             if self.required:
                 raise FieldError("must not be null.")
             return None
-        native = self.reader(value)
+        native = self._native(value)
         for constraint in self.constraints:
             if not constraint.holds(native):
                 raise FieldError(constraint.message)
@@ -68,11 +81,37 @@ class Field:
     def bind(self, value: object) -> Any:
         """A JSON value as what is handed to psycopg2."""
         native = self.read(value)
-        return None if native is None else self.type.bind(native)
+        if native is None:
+            return None
+        return self.type.bind(native) if self.protection is None else self.protection.seal(native)
 
     def bind_any(self, value: object) -> Any:
         """As :meth:`bind`, without the constraints: for a value that is looked for."""
         return None if value is None else self.type.bind(self.reader(value))
+
+    def index(self, value: object) -> bytes | None:
+        """The blind index that is stored with a value of a searchable field."""
+        assert self.protection is not None
+        return None if value is None else self.protection.index_of(self._native(value))
+
+    def indexes(self, value: object) -> list[bytes]:
+        """The blind indexes to look for a value by, one for each key, the first key's first.
+
+        :raises FieldError: the value is not one of this field.
+        """
+        assert self.protection is not None
+        return self.protection.indexes_of(self._native(value))
+
+    def _native(self, value: object) -> Any:
+        if not self.protected:
+            return self.reader(value)
+        try:
+            return self.reader(value)
+        except FieldError:
+            raise FieldError(
+                f"is not a valid {self.type.name}. The value is not repeated here, for the field is "
+                "protected."
+            ) from None
 
 
 def compile_field(

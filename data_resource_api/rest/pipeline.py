@@ -17,4 +17,4 @@ def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Rep
     """
     kind = context.operation.kind
     request = parse(context.operation, raw, max_page_size=context.max_page_size)
-    return run(engine, kind, lambda: PLANS[kind](context, request))
+    return run(engine, kind, lambda: PLANS[kind](context, request), context.index_fields)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
+from data_resource_api.compiler.fields import Field
 from data_resource_api.compiler.relationships import Association
 from data_resource_api.compiler.tables import ResourceTable
 
@@ -56,6 +57,11 @@ class TableStatements:
         self.table = resource.table
         self.columns = [resource.table.c[name] for name in resource.fields]
         self.key = [resource.table.c[name] for name in resource.key]
+        self._index_columns = {
+            field.protection.index_column
+            for field in resource.searchable_fields
+            if field.protection is not None
+        }
         self.generated = any(field.generated for field in resource.fields.values())
         self.returning: list[sa.ColumnElement[Any]] = [*self.key] or [sa.literal_column("1")]
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
@@ -139,8 +145,11 @@ class TableStatements:
 
     def _query(self, names: tuple[str, ...], nulls: tuple[str, ...]) -> str:
         """Rows equal in all ``names`` and null in all ``nulls``, in key order."""
-        conditions: list[sa.ColumnElement[bool]] = [
-            self.table.c[name] == parameter(f"p{index}") for index, name in enumerate(names)
+        conditions = [
+            self._among(name, f"p{index}")
+            if name in self._index_columns
+            else self.table.c[name] == parameter(f"p{index}")
+            for index, name in enumerate(names)
         ]
         conditions += [self.table.c[name].is_(None) for name in nulls]
         return compile_sql(
@@ -150,6 +159,17 @@ class TableStatements:
             .offset(parameter("offset"))
             .limit(parameter("limit"))
         )
+
+    def _among(self, name: str, values: str) -> sa.ColumnElement[bool]:
+        return self.table.c[name] == sa.any_(sa.cast(parameter(values), ARRAY(sa.LargeBinary)))
+
+    def index_taken(self, field: Field, but_key: bool) -> str:
+        """Whether a row has one of these blind ``indexes``, but for the row with this ``key``."""
+        assert field.protection is not None
+        conditions = [self._among(field.protection.index_column, "indexes")]
+        if but_key:
+            conditions.append(self.key[0] != parameter("key"))
+        return compile_sql(sa.select(sa.literal_column("1")).where(*conditions).limit(1))
 
 
 class AssociationStatements:
