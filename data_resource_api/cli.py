@@ -17,6 +17,7 @@ from data_resource_api import __version__
 from data_resource_api.database.programs import EmbeddedPostgresError
 from data_resource_api.errors import BadRequest, ConfigurationError
 from data_resource_api.json_text import read_json
+from data_resource_api.key_commands import doctor, keys
 from data_resource_api.settings import Settings
 
 DEFAULT_URL: Final = "http://127.0.0.1:8081"
@@ -113,6 +114,10 @@ def routes() -> None:
         raise Refusal("Nothing has been generated yet.")
     for operation in live.resource.operations:
         click.echo(f"{operation.verb.upper():7}{operation.path}")
+
+
+drg.add_command(keys)
+drg.add_command(doctor)
 
 
 class _Service:

@@ -60,16 +60,16 @@ class Protection:
         assert self.index is not None
         return self.index.all(self._equal_text(native))
 
-    def index_of_text(self, text: str) -> bytes | None:
-        """The blind index of a decrypted text; ``None`` where the field has none."""
+    def indexes_of_text(self, text: str) -> list[bytes | None]:
+        """As :meth:`indexes_of`, of a decrypted text; ``[None]`` where the field has no index."""
         if self.index is None:
-            return None
+            return [None]
         row = PLAIN_TEXTS[self.type_name]
         try:
             equal = row.equal(row.load(text))
         except (ValueError, OverflowError):
             equal = text
-        return self.index.of(equal)
+        return [*self.index.all(equal)]
 
     # ── for SQLAlchemy ───────────────────────────────────────────────────────────────────────────
 

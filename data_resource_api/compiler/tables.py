@@ -144,12 +144,12 @@ def _build_table(
         column = _column(field, nullable=not (field.required or name in key))
         columns.append(column)
         unique = column
-        if field.searchable:
+        if field.searchable and index_column_name(name) not in descriptors:
             unique = _index_column(field)
             columns.append(unique)
         if field.unique and key != (name,):
             items.append(sa.UniqueConstraint(unique, name=names.new("uq", entry.name, name)))
-        elif field.searchable:
+        elif unique is not column:
             items.append(sa.Index(names.new("ix", entry.name, unique.name), unique))
         for constraint in field.constraints:
             check, reason = check_expression(field, column, constraint)

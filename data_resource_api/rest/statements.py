@@ -169,7 +169,9 @@ class TableStatements:
         conditions = [self._among(field.protection.index_column, "indexes")]
         if but_key:
             conditions.append(self.key[0] != parameter("key"))
-        return compile_sql(sa.select(sa.literal_column("1")).where(*conditions).limit(1))
+        return compile_sql(
+            sa.select(sa.literal_column("1")).where(*conditions).limit(sa.literal_column("1"))
+        )
 
 
 class AssociationStatements:

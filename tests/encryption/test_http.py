@@ -264,7 +264,9 @@ def test_what_is_protected_outlives_a_restart_and_needs_its_key(service: Service
     service.start()
     answer = service.get(f"/person/{key}")
     assert answer.status_code == 503
-    assert any('"PEOPLE_KEY" that should hold its key is not set' in e for e in answer.json()["errors"])
+    assert any(
+        '"PEOPLE_KEY" that should hold its key is not set' in e for e in answer.json()["errors"]
+    )
     service.stop()
     (service.folder / "key").write_text(json.dumps(["the new key", KEY]) + "\n")
     service.environment["PEOPLE_KEY_FILE"] = str(service.folder / "key")
