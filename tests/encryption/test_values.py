@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -40,7 +40,8 @@ KEYS = {"PEOPLE_KEY": "the old key"}
         ("boolean", "True", "true"),
         ("boolean", "false", "false"),
         ("boolean", "maybe", '"maybe"'),
-        ("object", "{'a': Decimal('1.10'), 'b': [True, None, -2.50]}", '{"a": 1.10, "b": [true, null, -2.50]}'),
+        ("object", "{'a': Decimal('1.10'), 'b': [True, None]}", '{"a": 1.10, "b": [true, null]}'),
+        ("object", "{'a': -2.50}", '{"a": -2.50}'),
         ("object", '{"b": 1.10, "a": "x"}', '{"a": "x", "b": 1.10}'),
         ("object", "{'a': __import__('os')}", "\"{'a': __import__('os')}\""),
         ("object", "[" * 5000, '"' + "[" * 5000 + '"'),
@@ -102,8 +103,8 @@ def test_models_take_and_give_plain_values(
     values = {
         "ssn": "canary",
         "income": Decimal("1.10"),
-        "born": datetime.date(1970, 1, 2),
-        "seen": datetime.datetime(2012, 4, 23, 18, 25, 43),  # noqa: DTZ001
+        "born": dt.date(1970, 1, 2),
+        "seen": dt.datetime(2012, 4, 23, 18, 25, 43),  # noqa: DTZ001
         "active": True,
         "more": {"a": [1, None]},
         "visits": 7,
@@ -124,13 +125,9 @@ def test_models_take_and_give_plain_values(
         assert "canary" not in str(raised.value)
     assert "canary" not in str(database.execute("SELECT * FROM person"))
     assert isinstance(resource.tables["person"].table.c.ssn.type, StringEncryptedType)
-    other = compile_data_resource(person_of("another key"), environment={"PEOPLE_KEY": "another"})
+    other = compile_data_resource(person(), environment={"PEOPLE_KEY": "another"})
     with Session(engine) as session, pytest.raises(Undecryptable, match=r"person\.ssn"):
         session.scalars(sa.select(other.models["person"])).all()
-
-
-def person_of(_: str) -> dict[str, Any]:
-    return person()
 
 
 def test_a_service_finds_what_a_model_wrote(
