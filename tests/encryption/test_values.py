@@ -99,7 +99,7 @@ def test_models_take_and_give_plain_values(
 ) -> None:
     """And keep the blind index, on which the unique constraint is."""
     resource.create_tables(engine)
-    person = resource.models["person"]
+    model = resource.models["person"]
     values = {
         "ssn": "canary",
         "income": Decimal("1.10"),
@@ -110,16 +110,16 @@ def test_models_take_and_give_plain_values(
         "visits": 7,
     }
     with Session(engine) as session:
-        session.add(person(**values))
+        session.add(model(**values))
         session.commit()
     with Session(engine) as session:
-        (found,) = session.scalars(sa.select(person))
+        (found,) = session.scalars(sa.select(model))
         assert {name: getattr(found, name) for name in values} == values
         assert found.name is None
         found.income = "12.50"
         session.commit()
         assert found.income == Decimal("12.50")
-        session.add(person(ssn="canary"))
+        session.add(model(ssn="canary"))
         with pytest.raises(sa.exc.IntegrityError) as raised:
             session.commit()
         assert "canary" not in str(raised.value)
