@@ -163,6 +163,11 @@ def describe_resource(resource: DataResource) -> dict[str, Any]:
         "disabled": [
             _unmatched(item) for item in disabled(resource.operations, resource.tables, pairs)
         ],
+        "protected": [
+            {"table": table.name, "field": str(field.name), "searchable": field.searchable}
+            for table in resource.tables.values()
+            for field in table.protected_fields
+        ],
         "apiOnly": [
             {
                 "table": rule.table,

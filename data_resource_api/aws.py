@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from data_resource_api.variables import secret_text
+
 #: Seconds to reach an endpoint, and seconds to wait for its answer.
 CONNECT_TIMEOUT: Final = 2
 READ_TIMEOUT: Final = 5
@@ -31,6 +33,18 @@ class Keys:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
+
+
+def stated_keys(environment: Mapping[str, str]) -> Keys | None:
+    """The key in these variables, or in the files that they name; ``None`` for what boto3 finds.
+
+    :raises ConfigurationError: a file cannot be read.
+    """
+    key_id = environment.get("AWS_ACCESS_KEY_ID", "").strip()
+    secret = secret_text(environment, "AWS_SECRET_ACCESS_KEY")
+    if not key_id or secret is None:
+        return None
+    return Keys(key_id, secret, secret_text(environment, "AWS_SESSION_TOKEN"))
 
 
 def client(service: str, region: str, keys: Keys | None = None) -> Any:

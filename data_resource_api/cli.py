@@ -21,6 +21,7 @@ from data_resource_api.database.programs import EmbeddedPostgresError
 from data_resource_api.errors import BadRequest, ConfigurationError
 from data_resource_api.inspection import config
 from data_resource_api.json_text import read_json
+from data_resource_api.key_commands import doctor, keys
 from data_resource_api.settings import TOKEN_VARIABLE, Settings
 from data_resource_api.variables import secret_text
 
@@ -160,6 +161,8 @@ def _token(file: BinaryIO | None) -> str | None:
 
 
 drg.add_command(config)
+drg.add_command(keys)
+drg.add_command(doctor)
 
 
 class _Service:

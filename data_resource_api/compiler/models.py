@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from data_resource_api.compiler.protection import Protection
 from data_resource_api.compiler.relationships import Association
 from data_resource_api.compiler.tables import ResourceTable
 
@@ -71,8 +72,32 @@ def map_models(
             )
     for name, class_ in classes.items():
         registry.map_imperatively(class_, tables[name].table, properties=properties[name])
+        _keep_indexes(class_, tables[name])
     registry.configure()
     return classes
+
+
+def _keep_indexes(class_: type[Any], table: ResourceTable) -> None:
+    """Have the ORM write the blind index of a protected field whenever it writes the field."""
+    for field in table.searchable_fields:
+        protection = field.protection
+        assert protection is not None
+
+        def index(
+            _mapper: object,
+            _connection: object,
+            target: Any,
+            *,
+            name: str = str(field.name),
+            protection: Protection = protection,
+        ) -> None:
+            if sa.inspect(target).attrs[name].history.has_changes():
+                value = getattr(target, name)
+                indexed = None if value is None else protection.index_of(protection.native(value))
+                setattr(target, protection.index_column, indexed)
+
+        sa.event.listen(class_, "before_insert", index)
+        sa.event.listen(class_, "before_update", index)
 
 
 def _construct(self: object, **values: object) -> None:

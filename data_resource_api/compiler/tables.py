@@ -6,15 +6,15 @@ its own put a descriptor's text into DDL unquoted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 from tableschema_sql.mapper import Mapper
 
 from data_resource_api.compiler.constraints import check_expression
-from data_resource_api.compiler.encryption import check_definition
+from data_resource_api.compiler.encryption import find_definition, index_column_name, protect
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.fields import BIGINT_RANGE, Field, compile_field, integer_range
 from data_resource_api.compiler.names import ConstraintNames, field_name_fault
@@ -79,6 +79,16 @@ class ResourceTable:
         """The primary key's field where it has exactly one."""
         return self.fields[self.key[0]] if len(self.key) == 1 else None
 
+    @property
+    def protected_fields(self) -> tuple[Field, ...]:
+        """The fields that are encrypted."""
+        return tuple(field for field in self.fields.values() if field.protection is not None)
+
+    @property
+    def searchable_fields(self) -> tuple[Field, ...]:
+        """The encrypted fields that have a blind index."""
+        return tuple(field for field in self.protected_fields if field.searchable)
+
     def is_unique(self, names: tuple[str, ...]) -> bool:
         """Whether these fields together tell one row from every other."""
         return set(names) == set(self.key) or (len(names) == 1 and self.fields[names[0]].unique)
@@ -114,7 +124,7 @@ def _build_table(
     key_name = names.new("pk", entry.name)
     fields: dict[str, Field] = {}
     columns: list[sa.Column[Any]] = []
-    items: list[sa.Constraint] = []
+    items: list[sa.Constraint | sa.Index] = []
     rules: list[ApiRule] = []
     for name, (place, descriptor) in descriptors.items():
 
@@ -125,17 +135,24 @@ def _build_table(
         field = compile_field(descriptor, in_key=name in key, generated=generated, fault=fault)
         if field is None:
             continue
-        fields[name] = field
         if field.protected:
-            check_definition(place, name, entry.encryption, payload.encryption, environment, faults)
-            if name in key or field.unique:
-                fault("protected", "a protected field cannot be unique or in the primary key.")
+            definition = find_definition(name, entry.encryption, payload.encryption)
+            protection = protect(place, field, entry.name, definition, environment, faults)
+            field = replace(field, protection=protection)
+        _check_protection(field, descriptors, in_key=name in key, fault=fault)
+        fields[name] = field
         if name in key and field.type.name in _JSON_TYPES:
             fault("type", f"{field.type.name} cannot be in the primary key.")
         column = _column(field, nullable=not (field.required or name in key))
         columns.append(column)
+        unique = column
+        if field.searchable and index_column_name(name) not in descriptors:
+            unique = _index_column(field)
+            columns.append(unique)
         if field.unique and key != (name,):
-            items.append(sa.UniqueConstraint(column, name=names.new("uq", entry.name, name)))
+            items.append(sa.UniqueConstraint(unique, name=names.new("uq", entry.name, name)))
+        elif unique is not column:
+            items.append(sa.Index(names.new("ix", entry.name, unique.name), unique))
         for constraint in field.constraints:
             check, reason = check_expression(field, column, constraint)
             if check is None:
@@ -150,6 +167,32 @@ def _build_table(
     comment = entry.description.replace("\0", "") or None
     table = sa.Table(entry.name, metadata, *columns, *items, comment=comment, quote=True)
     return ResourceTable(entry, fields, key, (), tuple(rules), table)
+
+
+def _check_protection(
+    field: Field, others: Mapping[str, object], *, in_key: bool, fault: Callable[[str, str], None]
+) -> None:
+    if field.descriptor.get("searchable") is True and not field.protected:
+        fault("searchable", 'is for protected fields; add "protected": true, or leave it out.')
+    if field.protected and in_key:
+        fault("protected", "a protected field cannot be in the primary key.")
+    if field.protected and field.unique and not field.searchable:
+        fault(
+            "constraints.unique",
+            'a protected field is unique by its blind index only; add "searchable": true.',
+        )
+    if field.searchable and index_column_name(field.name) in others:
+        fault(
+            "searchable",
+            f"its blind index would be called {quote(index_column_name(field.name))}, which is the "
+            "name of a field; give that field another name.",
+        )
+
+
+def _index_column(field: Field) -> sa.Column[Any]:
+    name = index_column_name(field.name)
+    about = f"The blind index of {field.name}."
+    return sa.Column(name, sa.LargeBinary(), nullable=True, comment=about, quote=True)
 
 
 def _field_descriptors(
@@ -240,8 +283,8 @@ def _column(field: Field, *, nullable: bool) -> sa.Column[Any]:
 
 
 def _column_type(field: Field) -> sa.types.TypeEngine[Any]:
-    if field.protected:
-        return sa.LargeBinary()
+    if field.protection is not None:
+        return field.protection.column_type()
     if field.type.name == "integer" and integer_range(field.descriptor) == BIGINT_RANGE:
         return sa.BigInteger()
     mapped: type[sa.types.TypeEngine[Any]] = _mapper.convert_type(field.type.name) or sa.Text

@@ -17,6 +17,7 @@ from werkzeug.routing import BaseConverter, Rule
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import Operation, Shape
 from data_resource_api.compiler.security import ANY_TOKEN, Security
+from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import (
     BadRequest,
     DrgError,
@@ -218,6 +219,7 @@ def request_body() -> bytes:
 def answer_errors(app: Flask) -> None:
     """Answer everything that goes wrong in JSON, and log what is our own fault under an id."""
     app.register_error_handler(DrgError, refuse)
+    app.register_error_handler(EncryptionFailure, _undecryptable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _failed)
 
@@ -253,4 +255,11 @@ def _http_error(error: HTTPException) -> Response:
 def _failed(error: Exception) -> Response:
     identity = request.environ.get(REQUEST_ID) or uuid.uuid4().hex
     logger.error("Request %s %s failed: %s", request.method, request.path, identity, exc_info=error)
+    return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))
+
+
+def _undecryptable(error: EncryptionFailure) -> Response:
+    """A protected value without its key: one line for the operator, and none of it for the client."""
+    identity = request.environ.get(REQUEST_ID) or uuid.uuid4().hex
+    logger.error("Request %s %s failed: %s: %s", request.method, request.path, identity, error)
     return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))

@@ -22,4 +22,4 @@ def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Rep
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
-    return run(engine, kind, lambda: PLANS[kind](context, request))
+    return run(engine, kind, lambda: PLANS[kind](context, request), context.index_fields)

@@ -17,6 +17,7 @@ from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import (
     BadRequest,
+    Conflict,
     DeleteUnimplemented,
     MessageNotFound,
     NotFound,
@@ -68,7 +69,21 @@ class OperationContext:
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
         self.statements = statements[operation.table]
-        self.writer = RowWriter(self.table.fields.values())
+        self.writer = RowWriter(self.table.fields.values(), self.table.key)
+        #: Blind index column → the field that it belongs to.
+        self.index_fields = {
+            field.protection.index_column: str(field.name)
+            for field in self.table.searchable_fields
+            if field.protection is not None
+        }
+        #: Unique fields whose blind index may be under a key other than the first.
+        self.older_indexes = [
+            field
+            for field in self.table.searchable_fields
+            if field.unique
+            and field.protection is not None
+            and len(field.protection.engine.keys) > 1
+        ]
         self.path = "/" + operation.segments[0]
         self.allowed = allowed
         self.max_page_size = max_page_size
@@ -144,6 +159,9 @@ def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, 
             bound[name] = field.bind(body[name])
         except FieldError as error:
             faults[name] = f"{name}: {error}"
+    for field in table.searchable_fields:
+        if field.name in bound and field.protection is not None:
+            bound[field.protection.index_column] = field.index(body[field.name])
     lines = [*faults.values()]
     lines += [
         f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
@@ -221,6 +239,7 @@ def _create(context: OperationContext, request: ApiRequest) -> Plan:
     _refuse(table, faults + _missing(table, request.body))
     names, parameters = tuple(bound), numbered(bound.values())
     generate = context.statements.generated and table.key[0] not in bound
+    yield from _refuse_clashes(context, request.body)
     rows = yield Statement(context.statements.insert_sql(names, generate), parameters)
     for attempt in range(_MOST_DRAWS):
         if rows:
@@ -261,6 +280,26 @@ def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[s
     return key, bound
 
 
+def _refuse_clashes(
+    context: OperationContext, body: Mapping[str, Any], key: object = None
+) -> Generator[Statement, Rows, None]:
+    """Refuse values that rows have whose blind index is still under an older key.
+
+    Clashes under the first key are the database's business, as of every unique field.
+    """
+    for field in context.older_indexes:
+        value = body.get(field.name)
+        if value is None:
+            continue
+        older = {"indexes": field.indexes(value)[1:]}
+        others = context.statements.index_taken(field, key is not None)
+        if (yield Statement(others, older if key is None else {**older, "key": key})):
+            raise Conflict(
+                "The row clashes with one that exists.",
+                [f"{field.name}: this value exists already."],
+            )
+
+
 def _updated(table: ResourceTable, row: Sequence[Any]) -> Reply:
     message = "Successfully updated resource."
     return json_reply(200, {"message": message, "id": _shown_key(table, row)})
@@ -270,6 +309,7 @@ def _replace(context: OperationContext, request: ApiRequest) -> Plan:
     table = context.table
     key, bound = _change(context, request)
     parameters = numbered(bound.values())
+    yield from _refuse_clashes(context, request.body, key)
     update = Statement(context.statements.update_sql(tuple(bound)), {**parameters, "key": key})
     rows = yield update
     if rows:
@@ -288,6 +328,7 @@ def _replace(context: OperationContext, request: ApiRequest) -> Plan:
 
 def _modify(context: OperationContext, request: ApiRequest) -> Plan:
     key, bound = _change(context, request)
+    yield from _refuse_clashes(context, request.body, key)
     update = context.statements.update_sql(tuple(bound))
     rows = yield Statement(update, {**numbered(bound.values()), "key": key})
     if not rows:
@@ -311,13 +352,16 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
             faults.append(
                 f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
             )
-        elif field.protected:
+        elif field.protected and not field.searchable:
             faults.append(f"{name}: is protected and cannot be looked for.")
         elif value is None:
             nulls.append(name)
         else:
             try:
-                bound[name] = field.bind_any(value)
+                if field.protection is None:
+                    bound[name] = field.bind_any(value)
+                else:
+                    bound[field.protection.index_column] = field.indexes(value)
             except FieldError as error:
                 faults.append(f"{name}: {error}")
     if faults:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from data_resource_api.compiler.fields import Field
+from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import DrgError
 from data_resource_api.json_text import write_json
 
@@ -29,19 +30,28 @@ class Reply:
 class RowWriter:
     """Turns the rows of one table into JSON objects."""
 
-    def __init__(self, fields: Iterable[Field]) -> None:
+    def __init__(self, fields: Iterable[Field], key: Iterable[str]) -> None:
         # SQLAlchemy hands out quoted names, a subclass of str that orjson refuses as keys.
-        shows = [(str(field.name), field.type.show) for field in fields]
+        shows = [(str(field.name), field.show) for field in fields]
+        self._key = [str(name) for name in key]
         self._names = [name for name, _ in shows]
         self._shown = [(name, show) for name, show in shows if show is not None]
 
     def write(self, row: Sequence[Any]) -> dict[str, Any]:
-        """One row of the table's columns, in their order."""
+        """One row of the table's columns, in their order.
+
+        :raises EncryptionFailure: a protected value cannot be decrypted; it names the row.
+        """
         written = dict(zip(self._names, row, strict=True))
-        for name, show in self._shown:
-            value = written[name]
-            if value is not None:
-                written[name] = show(value)
+        try:
+            for name, show in self._shown:
+                value = written[name]
+                if value is not None:
+                    written[name] = show(value)
+        except EncryptionFailure as error:
+            stored = dict(zip(self._names, row, strict=True))
+            key = ", ".join(repr(stored[name]) for name in self._key) or "without a key"
+            raise error.of_row(key) from None
         return written
 
 

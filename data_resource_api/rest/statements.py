@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
+from data_resource_api.compiler.fields import Field
 from data_resource_api.compiler.relationships import Association
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.rest.pages import BACKWARDS, Start
@@ -60,6 +61,11 @@ class TableStatements:
         self.columns = [resource.table.c[name] for name in resource.fields]
         self.key = [resource.table.c[name] for name in resource.key]
         self._is_local = resource.entry.is_local
+        self._index_columns = {
+            field.protection.index_column
+            for field in resource.searchable_fields
+            if field.protection is not None
+        }
         self.generated = any(field.generated for field in resource.fields.values())
         self.returning: list[sa.ColumnElement[Any]] = [*self.key] or [sa.literal_column("1")]
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
@@ -199,8 +205,11 @@ class TableStatements:
 
     def _query(self, names: tuple[str, ...], nulls: tuple[str, ...]) -> str:
         """Rows equal in all ``names`` and null in all ``nulls``, in key order."""
-        conditions: list[sa.ColumnElement[bool]] = [
-            self.table.c[name] == parameter(f"p{index}") for index, name in enumerate(names)
+        conditions = [
+            self._among(name, f"p{index}")
+            if name in self._index_columns
+            else self.table.c[name] == parameter(f"p{index}")
+            for index, name in enumerate(names)
         ]
         conditions += [self.table.c[name].is_(None) for name in nulls]
         return compile_sql(
@@ -209,6 +218,19 @@ class TableStatements:
             .order_by(*self.key)
             .offset(parameter("offset"))
             .limit(parameter("limit"))
+        )
+
+    def _among(self, name: str, values: str) -> sa.ColumnElement[bool]:
+        return self.table.c[name] == sa.any_(sa.cast(parameter(values), ARRAY(sa.LargeBinary)))
+
+    def index_taken(self, field: Field, but_key: bool) -> str:
+        """Whether a row has one of these blind ``indexes``, but for the row with this ``key``."""
+        assert field.protection is not None
+        conditions = [self._among(field.protection.index_column, "indexes")]
+        if but_key:
+            conditions.append(self.key[0] != parameter("key"))
+        return compile_sql(
+            sa.select(sa.literal_column("1")).where(*conditions).limit(sa.literal_column("1"))
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,20 +27,23 @@ _KEY: Final = re.compile(r"\((.+?)\)=\((.*?)\)")
 _TELLS_VALUES: Final = frozenset({"22", "23", "44", "P0"})
 
 
-def run(engine: sa.Engine, kind: Kind, make_plan: Any) -> Reply:
+def run(
+    engine: sa.Engine, kind: Kind, make_plan: Any, index_fields: Mapping[str, str] | None = None
+) -> Reply:
     """Run the plan that ``make_plan()`` gives; a read is tried again when its connection was lost.
 
+    :param index_fields: blind index column → its field, which a client is told of instead.
     :raises DrgError: what the plan or the database refuses.
     """
     try:
-        return _run_once(engine, kind, make_plan())
+        return _run_once(engine, kind, make_plan(), index_fields or {})
     except _ConnectionLost as error:
         if kind not in READS:
             raise Unavailable(
                 "The connection to the database was lost; the change may not have been made."
             ) from error
     try:
-        return _run_once(engine, kind, make_plan())
+        return _run_once(engine, kind, make_plan(), index_fields or {})
     except _ConnectionLost as error:
         raise Unavailable("The connection to the database was lost.") from error
 
@@ -49,7 +52,7 @@ class _ConnectionLost(Exception):
     pass
 
 
-def _run_once(engine: sa.Engine, kind: Kind, plan: Plan) -> Reply:
+def _run_once(engine: sa.Engine, kind: Kind, plan: Plan, index_fields: Mapping[str, str]) -> Reply:
     try:
         statement = next(plan)
     except StopIteration as stop:
@@ -66,7 +69,9 @@ def _run_once(engine: sa.Engine, kind: Kind, plan: Plan) -> Reply:
         except psycopg2.Error as error:
             if connection.closed:
                 raise _ConnectionLost from error
-            raise refused(error, kind) from None  # what PostgreSQL says has values in it
+            raise refused(
+                error, kind, index_fields
+            ) from None  # what PostgreSQL says has values in it
         finally:
             if kind in ATOMIC and not connection.closed and _in_transaction(connection):
                 cursor.execute("ROLLBACK")
@@ -116,12 +121,16 @@ def _connection(engine: sa.Engine) -> Iterator[Any]:
 # ── what the database refuses ────────────────────────────────────────────────────────────────────
 
 
-def refused(error: psycopg2.Error, kind: Kind) -> Exception:
+def refused(
+    error: psycopg2.Error, kind: Kind, index_fields: Mapping[str, str] | None = None
+) -> Exception:
     """The refusal that a database error means, or what may be logged where it is our fault."""
     detail = error.diag.message_detail or ""
     match error:
         case pg.UniqueViolation():
-            return Conflict("The row clashes with one that exists.", _clashes(error, detail))
+            return Conflict(
+                "The row clashes with one that exists.", _clashes(error, detail, index_fields or {})
+            )
         case pg.ForeignKeyViolation():
             return Conflict("The row refers to one that does not exist.", _dangling(error, detail))
         case pg.NotNullViolation():
@@ -164,11 +173,13 @@ class DatabaseFailed(Exception):
         )
 
 
-def _clashes(error: psycopg2.Error, detail: str) -> list[str]:
+def _clashes(error: psycopg2.Error, detail: str, index_fields: Mapping[str, str]) -> list[str]:
     found = _KEY.search(detail)
     if found is None:
         return [f"constraint {error.diag.constraint_name}: its values exist already."]
     names, values = _columns(found.group(1)), found.group(2)
+    if names[0] in index_fields:
+        return [f"{index_fields[names[0]]}: this value exists already."]
     return [f"{', '.join(names)}: {values} exists already."]
 
 

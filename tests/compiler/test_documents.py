@@ -209,9 +209,11 @@ def test_a_protected_field_whose_engine_or_key_is_unknown_is_refused(
         assert any('"NO_SUCH_KEY"' in line and "not set" in line for line in found)
 
 
-def test_a_protected_field_cannot_be_unique_or_a_key() -> None:
+def test_a_protected_field_cannot_be_a_key_and_is_unique_by_its_blind_index_only() -> None:
     secret = {"name": "ssn", "protected": True, "constraints": {"unique": True}}
-    assert any("cannot be unique" in line for line in faults(payload(entry("people", secret))))
+    found = faults(payload(entry("people", secret, key="ssn")))
+    assert any("cannot be in the primary key" in line for line in found)
+    assert any('add "searchable": true' in line for line in found)
 
 
 @pytest.mark.parametrize(

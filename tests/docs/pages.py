@@ -5,7 +5,8 @@ The first word after the fence is the language; what follows are marks, which re
     console             each line that starts with "$ " is a command, what follows is its output
     console fails       … which ends with an exit status other than 0
     console stop        the page's service is stopped; the block shows what a person would do
-    console start       … is started, and the output is what it has logged since
+    console start       … is started, and the output is what it has logged since; variables before
+                        the command are its own, and of the page's drg commands from there on
     console tour        is part of what examples/workforce/tour.sh prints
     console demo        is part of what `make demo` prints
     console not-run: …  is not run, for this reason
@@ -23,8 +24,10 @@ can be wrapped. ``<!-- prepared: workforce -->`` at the top of a page gives it t
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -199,6 +202,17 @@ class PageRun:
             f"127.0.0.1:{self.service.port}", URL[7:]
         )
 
+    def _set_variables(self, command: str) -> None:
+        """Those that stand before ``drg serve``: for it, and for the commands after it."""
+        variables = dict(
+            word.split("=", 1)
+            for word in itertools.takewhile(lambda w: "=" in w, shlex.split(command))
+        )
+        if variables:
+            self.service.environment |= variables
+            kept = ("DATABASE_URL", "DRG_STATIC_DIR", "DRG_DATA_DIR")
+            self.environment |= {name: self.service.environment[name] for name in kept} | variables
+
     def run(self, block: Block) -> list[tuple[str, str, str]]:
         """Run a block: each command, the output shown for it, and its real one."""
         if block.file is not None:
@@ -210,6 +224,7 @@ class PageRun:
             self.service.stop()
         elif block.language == "console" and block.marks == "start":
             ((command, shown),) = steps(block)
+            self._set_variables(command)
             before = len(self.service.log())
             self.service.start()
             self.settled = time.monotonic() + SETTLING_SECONDS

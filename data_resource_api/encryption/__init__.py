@@ -1,0 +1,1 @@
+"""Column level encryption: engines, keys, blind indexes, and the SQLAlchemy type that uses them."""
