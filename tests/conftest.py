@@ -12,8 +12,6 @@ import pytest
 from data_resource_api.database.embedded import join
 from tests.service import Database, Service, open_folder, running
 
-#: Waits for bearer tokens, encrypted columns and `drg config`; remove this line when all are there.
-collect_ignore = ["test_secrets_production.py"]
 if TYPE_CHECKING:
     from tests.cloud import Cloud, Moto
 

@@ -74,6 +74,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
     service = Service(
         tmp_path_factory.mktemp("secrets"),
         database,
+        AWS_ACCESS_KEY_ID="tests",
         DRG_LOG_LEVEL="DEBUG",
         DRG_AUDIT_LOG="audit.jsonl",
         **{name: value for name, value in SECRETS.items() if name != "DATABASE_URL"},

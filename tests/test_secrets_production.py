@@ -113,6 +113,7 @@ def service(
         database,
         DRG_LOG_LEVEL="DEBUG",
         DRG_AUDIT_LOG="audit.jsonl",
+        AWS_ACCESS_KEY_ID="tests",
         **provider.settings(),
         **{name: value for name, value in SECRETS.items() if name != "DATABASE_URL"},
     )

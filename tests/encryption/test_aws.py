@@ -180,6 +180,7 @@ def test_kms_being_away_is_no_wrong_value(
 ) -> None:
     message = engine.encrypt("plain")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "another")  # clients are kept for each key
     away = AwsColumnEngine(PLACE, kms.keys)
     for _ in range(2):
         with pytest.raises(Unavailable):
