@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tell(f"Written: {page}")
 
 
-def _some_of(names: Sequence[str]) -> object:
+def _some_of(names: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         chosen = tuple(text.split(","))
         unknown = sorted(set(chosen) - set(names))

@@ -66,7 +66,7 @@ def measure(
 def _last_next(url: str, path: str) -> str:
     """Where the last of :data:`STEPS` ``next`` links leads."""
     for page in itertools.islice(followed(url, path), STEPS):
-        links = {link["rel"]: link["href"] for link in page["links"]}  # type: ignore[attr-defined]
+        links = {link["rel"]: link["href"] for link in page["links"]}
         path = links["next"]
     return path
 

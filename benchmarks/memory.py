@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -60,7 +61,7 @@ def largest(master: int, workers: int) -> processes.Memory:
     return max(found, key=lambda memory: memory.resident)
 
 
-def followed(url: str, path: str) -> Iterator[dict[str, object]]:
+def followed(url: str, path: str) -> Iterator[dict[str, Any]]:
     """Pages, from a first one on, by their ``next`` links, on one connection."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
     try:

@@ -29,7 +29,7 @@ def make_app() -> Flask:
     class Base(DeclarativeBase):
         pass
 
-    classes = {
+    classes: dict[str, Any] = {
         name: type(
             name.title(),
             (Base,),

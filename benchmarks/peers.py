@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 import sqlalchemy as sa
@@ -121,7 +122,7 @@ def ours_with_tokens(ground: Ground) -> Iterator[Running]:
 
 
 @contextmanager
-def service(ground: Ground, name: str, **settings: str) -> Iterator[Running]:
+def service(ground: Ground, name: str, **settings: Any) -> Iterator[Running]:
     """``drg serve`` on the ground's database.
 
     :raises CannotRun: it does not start with these settings.
