@@ -63,36 +63,54 @@ def compare(
 ) -> dict[str, list[Sample]]:
     """Run a workload on every server that knows it, in every round.
 
-    :raises WrongAnswer: a server refuses, loses a request or answers something else.
+    One that refuses, loses a request or answers something else is left out, with a notice.
     """
     able = {
         peer: at
         for peer, at in running.items()
         if peer.dialect in workload.requests and (not workload.only or peer.key in workload.only)
     }
+    samples: dict[str, list[Sample]] = {}
     ground.restore()
-    for peer, at in able.items():
-        check(at, workload.requests[peer.dialect], workload.expected, peer.title)
     if workload.changes:
         ground.changed()
-    samples: dict[str, list[Sample]] = {peer.key: [] for peer in able}
+
+    def leave_out(peer: Peer, error: WrongAnswer) -> None:
+        del able[peer]
+        samples.pop(peer.key, None)
+        ground.notices.append(f"{workload.title}, {peer.title}: {error}")
+        tell(f"Left out: {ground.notices[-1]}")
+
+    for peer, at in [*able.items()]:
+        try:
+            check(at, workload.requests[peer.dialect], workload.expected)
+        except WrongAnswer as error:
+            leave_out(peer, error)
+    samples |= {peer.key: [] for peer in able}
     for turn in range(rounds):
-        # Each round begins with another: nobody is always the one after the same neighbour.
+        # Each round begins with another: nobody always has the first turn.
         order = [*able.items()]
-        order = order[turn % len(order) :] + order[: turn % len(order)]
-        for peer, at in order:
+        first = turn % max(1, len(order))
+        for peer, at in order[first:] + order[:first]:
             ground.restore()
             if workload.changes:
                 ground.changed()
             request = workload.requests[peer.dialect]
-            sample = wrk(ground, at, request, numbers=workload.numbers, seconds=seconds)
+            try:
+                sample = wrk(ground, at, request, numbers=workload.numbers, seconds=seconds)
+            except WrongAnswer as error:
+                leave_out(peer, error)
+                continue
             samples[peer.key].append(sample)
             tell(f"{workload.title}, round {turn + 1}: {peer.title} {sample.rate:,.0f}/s")
     return samples
 
 
-def check(at: Running, request: Request, expected: str, title: str) -> None:
-    """Ask once, and look whether that is what the workload is about."""
+def check(at: Running, request: Request, expected: str) -> None:
+    """Ask once, and look whether that is what the workload is about.
+
+    :raises WrongAnswer: it is not.
+    """
     response = requests.request(
         request.method,
         at.url + request.path.replace("{n}", "1"),
@@ -102,13 +120,16 @@ def check(at: Running, request: Request, expected: str, title: str) -> None:
     )
     if response.status_code >= 300 or expected not in response.text:
         raise WrongAnswer(
-            f"{title} answers {request.method} {request.path} with {response.status_code}: "
-            f"{response.text[:200]}"
+            f"answers {request.method} {request.path} with {response.status_code}: "
+            f"{response.text[:80]!r}"
         )
 
 
 def wrk(ground: Ground, at: Running, request: Request, *, numbers: int, seconds: int) -> Sample:
-    """Run wrk once, and read the clocks of the processes around it."""
+    """Run wrk once, and read the clocks of the processes around it.
+
+    :raises WrongAnswer: a request was refused or lost.
+    """
     before = [processes.cpu_seconds(pid) for pid in (at.pid, ground.postmaster)]
     done = subprocess.run(
         wrk_command(at.url, seconds),
@@ -122,8 +143,8 @@ def wrk(ground: Ground, at: Running, request: Request, *, numbers: int, seconds:
     count, duration, lost, refused, median, slow = map(int, words[1:])
     if lost or refused or not count:
         raise WrongAnswer(
-            f"{request.method} {request.path} at {at.url}: {count} requests, {lost} lost, {refused} "
-            "refused"
+            f"{count} answers to {request.method} {request.path}, {refused} of them refusals, and "
+            f"{lost} connections lost"
         )
     server, postgres = (
         None if was is None or now is None else (now - was) / count * 1e6

