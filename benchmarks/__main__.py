@@ -65,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with server() as server_url, tempfile.TemporaryDirectory() as folder:
         measured = measure(server_url, Path(folder), extent, given)
     if measured.results:
-        tell("\n" + printed([ratio_titles(), *ratios_of(measured)]) + "\n")
+        by_cpu = ratios_of(measured, measuring.cpu_ratio)
+        tell("\n" + printed([ratio_titles(), *ratios_of(measured)]))
+        tell("\n" + printed([ratio_titles("their processor time"), *by_cpu]) + "\n")
     for notice in measured.notices:
         tell(f"Not measured here: {notice}")
     page = given.page or (None if given.quick else PAGE)

@@ -42,6 +42,13 @@ class Sample:
     server_cpu: float | None
     postgres_cpu: float | None
 
+    @property
+    def cpu(self) -> float | None:
+        """Of both."""
+        if self.server_cpu is None or self.postgres_cpu is None:
+            return None
+        return self.server_cpu + self.postgres_cpu
+
 
 #: peer's key → its samples, one of each round.
 Results = Mapping[str, Sequence[Sample]]
@@ -186,6 +193,16 @@ class Spread:
 def rates(samples: Sequence[Sample]) -> Spread:
     """Requests per second."""
     return Spread.of([sample.rate for sample in samples])
+
+
+def cpu_ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> Spread | None:
+    """How many times as much processor time a request takes them, PostgreSQL's included."""
+    pairs = [
+        (mine.cpu, other.cpu)
+        for mine, other in zip(ours, theirs, strict=True)
+        if mine.cpu and other.cpu
+    ]
+    return Spread.of([other / mine for mine, other in pairs]) if pairs else None
 
 
 def ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> Spread:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from benchmarks.deep import Deep
 from benchmarks.durations import Figure
-from benchmarks.measuring import CONNECTIONS, Results, Spread, rates, ratio
+from benchmarks.measuring import CONNECTIONS, Results, Spread, cpu_ratio, rates, ratio
 from benchmarks.peers import PEERS
 from benchmarks.plot import chart
 from benchmarks.workloads import WORKLOADS
@@ -29,6 +30,8 @@ AIMS = {
     ("one", "original"): 4.0,
     ("page", "original"): 4.0,
 }
+#: What this service is compared with, both without tokens.
+OTHERS = [peer for peer in PEERS if peer.key in ("ceiling", "postgrest", "original")]
 _PLOTTED = ("one", "page", "post")
 _PACKAGES = ("flask", "werkzeug", "granian", "psycopg2-binary", "orjson", "sqlalchemy", "gunicorn")
 
@@ -78,29 +81,31 @@ def text(measured: Measured, *, plot: str = "benchmarks.svg") -> str:
     return "\n".join(part for part in parts if part)
 
 
-def ratios_of(measured: Measured) -> list[list[str]]:
-    """Rows of the first table: a workload, and this service against each of the others."""
+def ratios_of(
+    measured: Measured, compared: Callable[[Any, Any], Spread | None] = ratio
+) -> list[list[str]]:
+    """Rows of the first table: a workload, and this service against each of the others.
+
+    Or of another table, in which something else than the rate is compared, without aims.
+    """
     rows = []
     for workload in WORKLOADS:
         results = measured.results.get(workload.key, {})
-        if "ours" not in results:
+        if "ours" not in results or not any(peer.key in results for peer in OTHERS):
             continue
         cells = [workload.title]
-        for peer in PEERS:
-            if peer.key in ("ours", "ours-token", "postgrest-token"):
-                continue
-            other = results.get(peer.key)
-            cell = shown(ratio(results["ours"], other)) if other else "–"
-            aim = AIMS.get((workload.key, peer.key))
-            cells.append(f"{cell}; aim {aim:.2f}" if other and aim else cell)
+        for peer in OTHERS:
+            spread = compared(results["ours"], results[peer.key]) if peer.key in results else None
+            aim = AIMS.get((workload.key, peer.key)) if compared is ratio else None
+            cell = shown(spread) if spread else "–"
+            cells.append(f"{cell}; aim {aim:.2f}" if spread and aim else cell)
         rows.append(cells)
     return rows
 
 
-def ratio_titles() -> list[str]:
+def ratio_titles(what: str = "requests per second, times those of") -> list[str]:
     """The heads of that table's columns."""
-    others = [p for p in PEERS if p.key not in ("ours", "ours-token", "postgrest-token")]
-    return ["requests per second, times", *(f"those of {peer.title}" for peer in others)]
+    return [what, *(peer.title for peer in OTHERS)]
 
 
 def shown(spread: Spread, form: str = ".2f") -> str:
@@ -203,7 +208,10 @@ def _cpu(measured: Measured) -> str:
     return f"""The rate depends on what else the machine does; the processor time of a request does less.
 The first number is what the server's processes spend, the second what PostgreSQL's do:
 
-{table(heads, rows)}"""
+{table(heads, rows)}
+How many times as much processor time a request takes the others, PostgreSQL's included:
+
+{table(ratio_titles("processor time"), ratios_of(measured, cpu_ratio))}"""
 
 
 def _middle(figures: Sequence[float | None]) -> str:

@@ -271,8 +271,8 @@ PEERS = (
     Peer(
         "postgrest",
         "PostgREST",
-        f"PostgREST {POSTGREST_VERSION}, one process using every core, its own defaults, for anybody; it checks "
-        "what PostgreSQL checks, and counts nothing",
+        f"PostgREST {POSTGREST_VERSION}, one process using every core, its own defaults, for anybody; it "
+        "checks what PostgreSQL checks, and counts nothing",
         Dialect.POSTGREST,
         postgrest,
     ),
