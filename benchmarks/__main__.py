@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=None, help=f"where to write; {PAGE}")
     parser.add_argument("--dry-run", action="store_true", help="print, and leave the page as it is")
     given = parser.parse_args(arguments)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the token provider's every request
     extent = QUICK if given.quick else Extent(rounds=given.rounds, seconds=given.seconds)
     with server() as server_url, tempfile.TemporaryDirectory() as folder:
         measured = measure(server_url, Path(folder), extent, given)
