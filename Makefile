@@ -9,7 +9,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-dev demo test lint coverage docs format lock soak bench clean rebuild-venv
+.PHONY: help install install-dev demo test lint coverage docs format lock soak bench profile clean rebuild-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,8 +89,11 @@ format: $(INSTALLED_DEV) ## put every file in the project's format
 soak: $(INSTALLED_DEV) ## the long versions of the tests: more cases, more kills
 	$(BIN)/python -m pytest -m soak
 
-bench: $(INSTALLED_DEV) ## the figures of docs/benchmarks.md, measured on this machine
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED_DEV) ## write docs/benchmarks.md from this machine (BENCH=--quick: does it work)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+profile: $(INSTALLED_DEV) ## where the time of a request goes: flame graphs in .cache/profiles
+	$(BIN)/python -m benchmarks.profile $(PROFILE)
 
 # --- keeping ----------------------------------------------------------------------------------------------------
 

@@ -1,168 +1,182 @@
-"""``python -m benchmarks``: measure on this machine and write ``docs/benchmarks.md``.
-
-Every figure is of a fresh process on a fresh database, over several rounds; the median is quoted with
-the least and the greatest.
-"""
+"""``python -m benchmarks``: measure on this machine and write ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
+import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psycopg2
-import requests
+from benchmarks import deep, durations, measuring, memory, processes, tokens
+from benchmarks.ground import MILLION, Ground, document, ground, server
+from benchmarks.page import Measured, printed, ratio_titles, ratios_of, write
+from benchmarks.peers import PEERS, CannotRun, Peer, Running
+from benchmarks.workloads import WORKLOADS
+from data_resource_api.server import default_workers
+from tests.service import ROOT, Service
 
-from benchmarks.tokens import Cost, token_check
-from data_resource_api.database.embedded import join
-from tests.service import ROOT, Database, Service, entry, payload
-
-TYPES = ("string", "integer", "number", "boolean", "date", "datetime", "object", "string")
 PAGE = ROOT / "docs" / "benchmarks.md"
+PARTS = ("tokens", "requests", "deep", "durations", "memory")
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One thing that was measured, in seconds.
+class Extent:
+    """How much is measured.
 
-    :ivar bound: what the original takes on a machine of this kind, or ``None``.
+    :ivar million: rows of the large table.
+    :ivar counts: how many tables are generated.
+    :ivar tables: in the service whose memory is looked at.
     """
 
-    name: str
-    seconds: tuple[float, ...]
-    bound: float | None = None
-
-    def row(self) -> str:
-        """A row of the table."""
-        low, middle, high = min(self.seconds), statistics.median(self.seconds), max(self.seconds)
-        bound = f"{self.bound:.1f} s" if self.bound else ""
-        return f"| {self.name} | {middle:.2f} s | {low:.2f} – {high:.2f} s | {bound} |"
+    rounds: int
+    seconds: int
+    million: int = MILLION
+    counts: Sequence[int] = (10, 100, 500)
+    tables: int = 100
 
 
-def tables(count: int) -> dict[str, Any]:
-    """A payload of ``count`` tables of nine columns, every operation enabled."""
-    fields = [{"name": f"field_{n}", "type": kind} for n, kind in enumerate(TYPES)]
-    return payload(*(entry(f"table_{n:04}", *fields) for n in range(count)))
+QUICK = Extent(rounds=1, seconds=1, million=20_000, counts=(10,), tables=10)
 
 
-@contextmanager
-def service(server_url: str) -> Iterator[Service]:
-    """A service that is not started yet, on a database of its own."""
-    database = Database(server_url)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Service(Path(folder), database, workers=2)
-        try:
-            yield made
-        finally:
-            made.kill()
-            database.drop()
+def tell(line: str) -> None:
+    """Say at once what was found."""
+    print(line, flush=True)
 
 
-def generation(server_url: str, count: int) -> tuple[float, float]:
-    """Seconds of ``POST /generator``, and of a start with that payload stored."""
-    document = tables(count)
-    with service(server_url) as made:
-        made.start()
-        began = time.perf_counter()
-        made.generate(document)
-        generated = time.perf_counter() - began
-        made.stop()
-        began = time.perf_counter()
-        made.start(wait=False)
-        until(lambda: made.get("/table_0000").status_code == 200)
-        started = time.perf_counter() - began
-        made.stop()
-    return generated, started
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Ask again until it holds, for at most a minute."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except requests.RequestException:
-            time.sleep(0.005)
-    raise TimeoutError("the service did not answer")
-
-
-def measure(server_url: str, rounds: int) -> list[Figure]:
-    """Every figure."""
-    figures = []
-    bounds: dict[int, tuple[float | None, float | None]] = {100: (1.3, 1.5)}
-    for count in (10, 100, 500):
-        pairs = [generation(server_url, count) for _ in range(rounds)]
-        generated, started = zip(*pairs, strict=True)
-        post_bound, start_bound = bounds.get(count, (None, None))
-        figures.append(
-            Figure(f"`POST /generator`, {count} tables of 9 columns", generated, post_bound)
-        )
-        figures.append(
-            Figure(f"start to the first 200, {count} tables stored", started, start_bound)
-        )
-        print("\n".join(figure.row() for figure in figures[-2:]), flush=True)
-    return figures
-
-
-def page(figures: list[Figure], costs: list[Cost], rounds: int, version: str) -> str:
-    """The text of ``docs/benchmarks.md``."""
-    rows = "\n".join(figure.row() for figure in figures)
-    tokens = "\n".join(cost.row() for cost in costs)
-    return f"""# Benchmarks
-
-`make bench` measures this on the machine it runs on and writes this page. Machines differ and are
-noisy: compare figures of one run with each other, not with those of another machine.
-
-Measured over {rounds} rounds, each with fresh processes (two workers) on a fresh database of
-{version}, client, service and PostgreSQL sharing {os.cpu_count()} cores ({platform.machine()},
-Python {platform.python_version()}). A start is the time from starting the process to the first 200
-of a generated route, imports included. The bound is what the first implementation of this
-documentation took on a machine of this kind.
-
-| | median | least – greatest | bound |
-|---|---|---|---|
-{rows}
-
-In `PRODUCTION`, every request has its token checked ([what is remembered](security.md#what-is-remembered)).
-This is the CPU time of one check, scopes included. The bound is our own.
-
-| | median | least – greatest | bound |
-|---|---|---|---|
-{tokens}
-"""
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=int, default=3, help="of one run of wrk")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round on small tables: does it all work?"
+    )
+    parser.add_argument("--parts", type=_some_of(PARTS), default=PARTS)
+    parser.add_argument("--peers", type=_some_of([peer.key for peer in PEERS]), default=None)
+    parser.add_argument(
+        "--workloads", type=_some_of([workload.key for workload in WORKLOADS]), default=None
+    )
+    parser.add_argument("--page", type=Path, default=None, help=f"where to write; {PAGE}")
     parser.add_argument("--dry-run", action="store_true", help="print, and leave the page as it is")
-    arguments = parser.parse_args()
-    costs = token_check(arguments.rounds)
-    print("\n".join(cost.row() for cost in costs), flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        embedded = join(Path(folder) / "postgresql")
+    given = parser.parse_args(arguments)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the token provider's every request
+    extent = QUICK if given.quick else Extent(rounds=given.rounds, seconds=given.seconds)
+    with server() as server_url, tempfile.TemporaryDirectory() as folder:
+        measured = measure(server_url, Path(folder), extent, given)
+    if measured.results:
+        by_cpu = ratios_of(measured, measuring.cpu_ratio)
+        tell("\n" + printed([ratio_titles(), *ratios_of(measured)]))
+        tell("\n" + printed([ratio_titles("their processor time"), *by_cpu]) + "\n")
+    for notice in measured.notices:
+        tell(f"Not measured here: {notice}")
+    page = given.page or (None if given.quick else PAGE)
+    if page is not None and not given.dry_run:
+        write(measured, page)
+        tell(f"Written: {page}")
+
+
+def _some_of(names: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(text.split(","))
+        unknown = sorted(set(chosen) - set(names))
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"{', '.join(unknown)}: choose from {', '.join(names)}"
+            )
+        return chosen
+
+    return parse
+
+
+def measure(server_url: str, folder: Path, extent: Extent, given: argparse.Namespace) -> Measured:
+    """Every part that is asked for."""
+    workers = default_workers()
+    with ground(server_url, folder, workers=workers, million=extent.million) as place:
+        measured = Measured(
+            extent.rounds, extent.seconds, workers, place.version, notices=place.notices
+        )
+        if not processes.KNOWN:
+            place.notices.append("processor time and memory, which only Linux tells")
+        if missing := measuring.wrk_is_missing():
+            place.notices.append(f"requests: {missing}")
+        with_wrk = not missing and {"requests", "deep"} & set(given.parts)
+        with_memory = processes.KNOWN and "memory" in given.parts
+        if with_wrk or with_memory:
+            prepare(place)
+        if with_wrk:
+            _requests(place, measured, extent, given)
+        if with_memory:
+            _memory(place, measured, extent)
+    if "tokens" in given.parts:
+        measured.tokens = tokens.token_check(extent.rounds)
+        for cost in measured.tokens:
+            tell(cost.row())
+    if "durations" in given.parts:
+        measured.durations = durations.measure(server_url, extent.rounds, tell, extent.counts)
+    return measured
+
+
+def prepare(place: Ground) -> None:
+    """Have this service make the tables, and fill them."""
+    made = Service(place.folder / "making", place.database, workers=1)
+    try:
+        made.start()
+        made.generate(document())
+        made.stop()
+    finally:
+        made.kill()
+    tell(f"Filling the tables, one with {place.million:,} rows.")
+    place.fill()
+
+
+def _requests(place: Ground, measured: Measured, extent: Extent, given: argparse.Namespace) -> None:
+    with ExitStack() as stack:
+        chosen = [peer for peer in PEERS if given.peers is None or peer.key in given.peers]
+        running = started(stack, place, chosen)
+        if "requests" in given.parts:
+            for workload in WORKLOADS:
+                if given.workloads is None or workload.key in given.workloads:
+                    measured.results[workload.key] = measuring.compare(
+                        place,
+                        running,
+                        workload,
+                        rounds=extent.rounds,
+                        seconds=extent.seconds,
+                        tell=tell,
+                    )
+        ours = next((at for peer, at in running.items() if peer.key == "ours"), None)
+        if "deep" in given.parts and ours is not None:
+            measured.deep = deep.measure(
+                place, ours, rounds=extent.rounds, seconds=extent.seconds, tell=tell
+            )
+
+
+def started(stack: ExitStack, place: Ground, peers: Sequence[Peer]) -> dict[Peer, Running]:
+    """The servers that run here; why another does not is noted."""
+    running: dict[Peer, Running] = {}
+    for peer in peers:
         try:
-            url = embedded.url.replace("postgresql+psycopg2://", "postgresql://")
-            with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-                cursor.execute("SHOW server_version")
-                (version,) = cursor.fetchone() or ("?",)
-            connection.close()
-            figures = measure(embedded.url, arguments.rounds)
-        finally:
-            embedded.release()
-    if not arguments.dry_run:
-        PAGE.write_text(page(figures, costs, arguments.rounds, f"PostgreSQL {version}"))
+            running[peer] = stack.enter_context(peer.start(place))
+        except CannotRun as error:
+            place.notices.append(f"{peer.title}: {error}")
+            tell(f"Left out: {place.notices[-1]}")
+    return running
+
+
+def _memory(place: Ground, measured: Measured, extent: Extent) -> None:
+    found = memory.with_tables(place.server_url, place.folder / "memory", extent.tables)
+    before, growth, rows = memory.of_reading(place)
+    measured.memory += [
+        (f"resident, {extent.tables} tables, each of them read", found.resident),
+        ("of that its own, shared pages divided (PSS)", found.proportional),
+        ("resident, the tables of this page", before.resident),
+        (f"more at the peak while {rows:,} rows are read in pages of 10,000", growth),
+    ]
+    for what, size in measured.memory:
+        tell(f"{what}: {size:.1f} MiB")
 
 
 if __name__ == "__main__":
