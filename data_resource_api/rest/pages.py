@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.rest.keys import read_key, write_key
-from data_resource_api.rest.response import quoted_path
 
 #: Seconds for which a table that had too many rows to count is taken to have them still.
 REMEMBERED: Final = 1.0
@@ -100,6 +99,7 @@ def page_links(
 ) -> list[dict[str, str]]:
     """``self, first, prev, next, last``, those that exist; none for an empty table.
 
+    :param path: the list's, as it stands in a URL.
     :param count: of all rows.
     :param exact: it was counted, not estimated.
     :param follows: whether rows follow this page.
@@ -120,9 +120,8 @@ def page_links(
         pages["next"] = Position(after, Start.AFTER, ends[1]) if ends else Position(after)
     last = (count - 1) // limit * limit
     pages["last"] = Position(last, Start.END) if keyed and not exact else Position(last)
-    href = quoted_path(path)
     return [
-        {"rel": rel, "href": f"{href}?offset={page.offset}&limit={limit}{page.parameters}"}
+        {"rel": rel, "href": f"{path}?offset={page.offset}&limit={limit}{page.parameters}"}
         for rel, page in pages.items()
     ]
 

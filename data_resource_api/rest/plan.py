@@ -33,7 +33,7 @@ from data_resource_api.rest.pages import (
     page_links,
     planned_rows,
 )
-from data_resource_api.rest.response import Reply, RowWriter, created, json_reply
+from data_resource_api.rest.response import Reply, RowWriter, created, json_reply, quoted_path
 from data_resource_api.rest.statements import (
     AssociationStatements,
     Statement,
@@ -51,7 +51,7 @@ _MOST_DRAWS: Final = 10
 class OperationContext:
     """All that an operation needs of its tables, made once when the data resource is loaded.
 
-    :ivar path: the list's path, as links and ``Location`` write it.
+    :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
     """
 
@@ -84,7 +84,7 @@ class OperationContext:
             and field.protection is not None
             and len(field.protection.engine.keys) > 1
         ]
-        self.path = "/" + operation.segments[0]
+        self.path = quoted_path("/" + operation.segments[0])
         self.allowed = allowed
         self.max_page_size = max_page_size
         self.max_nesting = max_nesting
@@ -222,7 +222,7 @@ def _list(context: OperationContext, request: ApiRequest) -> Plan:
         keyed=bool(context.keys),
         ends=context.ends(rows) if rows else None,
     )
-    found = [context.writer.write(row) for row in rows]
+    found = context.writer.write_all(rows)
     return json_reply(200, {context.table.name: found, "links": links})
 
 
@@ -377,7 +377,7 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
         raise BadRequest(
             f"More than {most} rows match; ask for them in pages with limit and offset."
         )
-    return json_reply(200, {"results": [context.writer.write(row) for row in rows]})
+    return json_reply(200, {"results": context.writer.write_all(rows)})
 
 
 def _related(context: OperationContext, request: ApiRequest) -> Plan:

@@ -37,6 +37,16 @@ class RowWriter:
         self._names = [name for name, _ in shows]
         self._shown = [(name, show) for name, show in shows if show is not None]
 
+    def write_all(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        """Rows of the table's columns, in their order.
+
+        :raises EncryptionFailure: a protected value cannot be decrypted; it names the row.
+        """
+        if self._shown:
+            return [self.write(row) for row in rows]
+        names = self._names
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def write(self, row: Sequence[Any]) -> dict[str, Any]:
         """One row of the table's columns, in their order.
 
@@ -68,7 +78,7 @@ def created(path: str, key: object) -> Reply:
     body["id"] = key
     headers = {}
     if not isinstance(key, list):
-        headers["Location"] = f"{quoted_path(path)}/{quote(str(key), safe='')}"
+        headers["Location"] = f"{path}/{quote(str(key), safe='')}"
     return Reply(201, write_json(body), headers, created=key)
 
 

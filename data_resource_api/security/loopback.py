@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from data_resource_api.compiler.security import Security
 from data_resource_api.errors import Forbidden
+
+#: Addresses and names whose answer is kept: a client sends the same ones with every request.
+_KEPT: Final = 256
 
 _FORWARDING: Final = (
     "HTTP_FORWARDED",
@@ -54,6 +58,7 @@ class LoopbackOnly:
         """Authorization is off."""
 
 
+@lru_cache(_KEPT)
 def is_loopback(address: str) -> bool:
     """Whether an IP address is a loopback address; a unix socket's client has none and is local."""
     if not address:
@@ -66,6 +71,7 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or ip).is_loopback)
 
 
+@lru_cache(_KEPT)
 def is_loopback_host(host: str) -> bool:
     """Whether a ``Host`` header names this machine: localhost, 127.0.0.1, [::1], any port."""
     name = host.strip().lower()
