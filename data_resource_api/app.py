@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
-from data_resource_api.database.engine import create_engine
+from data_resource_api.database.engine import create_engine, transaction_prologue
 from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.generator import Generator
 from data_resource_api.rest.flask_app import answer_errors, refuse
+from data_resource_api.rest.servers import Server, Servers
 from data_resource_api.security import Guard, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
@@ -41,8 +42,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.sqlalchemy_url or _embedded_url(settings),
         pool_size=settings.pool_size,
         statement_timeout=settings.statement_timeout,
+        pooler=settings.pooler,
     )
-    generator = Generator(settings, engine, storage_for(settings))
+    generator = Generator(settings, _servers(settings, engine), storage_for(settings))
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -65,6 +67,21 @@ def configure_logging(settings: Settings) -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter(LOG_FORMAT))
         logger.addHandler(handler)
+
+
+def _servers(settings: Settings, primary: sa.Engine) -> Servers:
+    """The primary and the replicas, each with what its transactions need."""
+    prologue = transaction_prologue(settings.statement_timeout) if settings.pooler else ""
+    replicas = [
+        create_engine(
+            url,
+            pool_size=settings.pool_size,
+            statement_timeout=settings.statement_timeout,
+            pooler=settings.pooler,
+        )
+        for url in settings.database_read_url or ()
+    ]
+    return Servers(Server(primary, prologue), [Server(engine, prologue) for engine in replicas])
 
 
 def _embedded_url(settings: Settings) -> str:

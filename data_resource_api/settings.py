@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from data_resource_api.database_url import parse_database_url, parse_replica_urls
 from data_resource_api.errors import ConfigurationError
 
 logger = logging.getLogger("data_resource_api")
@@ -69,19 +70,6 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-def _url(text: str) -> str:
-    """SQLAlchemy's plain ``postgresql://`` means another driver than the one that we ship."""
-    scheme, separator, rest = text.partition("://")
-    url = f"postgresql+psycopg2://{rest}"
-    try:
-        sa.make_url(url)
-    except (ValueError, sa.exc.ArgumentError):
-        separator = ""
-    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
-    return url
-
-
 def variable(
     name: str,
     about: str,
@@ -109,8 +97,22 @@ class Settings:
         "DATABASE_URL",
         "The database, as a URL. Wins over POSTGRES_*. With neither, TEST and LOCAL use the embedded "
         "PostgreSQL; PRODUCTION refuses to start.",
-        _url,
+        parse_database_url,
         secret=True,
+    )
+    database_read_url: tuple[str, ...] | None = variable(
+        "DATABASE_READ_URL",
+        "Replicas that answer reads, as URLs separated by spaces or commas; writes and everything else go "
+        "to DATABASE_URL.",
+        parse_replica_urls,
+        secret=True,
+    )
+    pooler: bool = variable(
+        "DRG_POOLER",
+        "1 where a pooler that hands out connections per transaction, such as PgBouncer, stands before "
+        "the database: nothing is then set for a session.",
+        _flag,
+        False,
     )
     postgres_user: str | None = variable("POSTGRES_USER", "The database's user.")
     postgres_password: str | None = variable(

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, Rule
@@ -26,7 +25,8 @@ from data_resource_api.errors import (
 from data_resource_api.rest.api_request import RawRequest
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.plan import OperationContext
-from data_resource_api.rest.response import Reply, refusal
+from data_resource_api.rest.response import VERSION_HEADER, Reply, refusal
+from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.statements import TableStatements
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("data_resource_api")
 
 
-def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Settings) -> Flask:
+def build_flask_app(resource: DataResource, servers: Servers, settings: Settings) -> Flask:
     """The generated API of one data resource.
 
     Built afresh for every data resource: Flask does not take rules after its first request.
@@ -46,6 +46,7 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     answer_errors(app)
+    app.after_request(_name_version(resource.digest))
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
@@ -66,11 +67,21 @@ def build_flask_app(resource: DataResource, engine: sa.Engine, settings: Setting
             app.add_url_rule(
                 rule,
                 endpoint=f"{operation.place}{' (lower case)' if index else ''}",
-                view_func=_view(context, engine),
+                view_func=_view(context, servers),
                 methods=[operation.verb.upper()],
                 provide_automatic_options=False,
             )
     return app
+
+
+def _name_version(digest: str) -> Callable[[Response], Response]:
+    """Every answer says which data resource gave it, so that a client can tell a change."""
+
+    def name(response: Response) -> Response:
+        response.headers[VERSION_HEADER] = digest
+        return response
+
+    return name
 
 
 class _Rule(Rule):
@@ -88,15 +99,16 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
     return (operation.shape, operation.table, operation.related or "")
 
 
-def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Response]:
+def _view(context: OperationContext, servers: Servers) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
         raw = RawRequest(
             key=key,
             parameters=request.args.items(multi=True),
             media_type=request.mimetype,
             body=request.get_data(cache=False),
+            position=request.environ.get("HTTP_DRG_POSITION", ""),
         )
-        return to_response(answer(context, engine, raw))
+        return to_response(answer(context, servers, raw))
 
     return view
 

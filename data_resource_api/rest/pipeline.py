@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from data_resource_api.rest.api_request import RawRequest, parse
 from data_resource_api.rest.plan import PLANS, OperationContext
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.transaction import run
 
 
-def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Reply:
+def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Reply:
     """HTTP request → intent → plan → transaction → answer.
 
     :raises DrgError: the request is refused.
     """
     kind = context.operation.kind
     request = parse(context.operation, raw, max_page_size=context.max_page_size)
-    return run(engine, kind, lambda: PLANS[kind](context, request))
+    position = read_position(raw.position)
+    return run(servers, kind, lambda: PLANS[kind](context, request), position)
