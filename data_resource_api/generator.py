@@ -36,6 +36,7 @@ from data_resource_api.database.comparison import (
     physical_associations,
 )
 from data_resource_api.database.deadlines import limit
+from data_resource_api.database.engine import why_unreachable
 from data_resource_api.errors import (
     Conflict,
     DatabaseDiffers,
@@ -233,9 +234,9 @@ class Generator:
             self._publish(
                 Live(problem=NotLoaded(f"What is stored is not served. {reason}", faults))
             )
-        except sa.exc.SQLAlchemyError:
+        except sa.exc.SQLAlchemyError as error:
             self._away = True
-            self._publish(Live(problem=NotLoaded("The database cannot be reached.")))
+            self._publish(Live(problem=NotLoaded(why_unreachable(error))))
 
     def _restore(self) -> None:
         copy = self.storage.read()

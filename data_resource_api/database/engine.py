@@ -77,6 +77,13 @@ def create_engine(
     return engine
 
 
+def why_unreachable(error: sa.exc.SQLAlchemyError) -> str:
+    """One sentence for the operator: that the database cannot be reached, or what to set so that it can."""
+    if "unsupported startup parameter" in str(error):
+        return "A pooler stands before the database and takes no settings: set DRG_POOLER=1."
+    return "The database cannot be reached."
+
+
 def _refuse_closed(connection: Any, *_: object) -> None:
     """Throw away pooled connections whose server has hung up meanwhile, before they are used.
 
