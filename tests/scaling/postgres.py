@@ -65,7 +65,10 @@ class Node:
                  "--wal-method=stream", "--write-recovery-conf", "--no-sync")  # fmt: skip
 
     def start(self) -> Node:
-        self.run("pg_ctl", "start", "--wait", "--silent", "--log=log", f"--options=-p {self.port}")
+        # A replica has nobody to wait for, whatever it has copied from its primary.
+        alone = " -c synchronous_standby_names=" if (self.data / "standby.signal").exists() else ""
+        options = f"--options=-p {self.port}{alone}"
+        self.run("pg_ctl", "start", "--wait", "--silent", "--log=log", options)
         return self
 
     def stop(self) -> None:

@@ -1,0 +1,105 @@
+"""PostgreSQL is stopped, or hangs, under load: 503 meanwhile, no restart, and no write answered wrongly."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scaling.load import Load, load
+from tests.scaling.postgres import Node, nodes, wait_for
+from tests.service import Database, Service, entry, payload
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    with nodes("primary") as (primary,):
+        yield primary
+
+
+@pytest.fixture
+def service(tmp_path: Path, node: Node) -> Iterator[Service]:
+    service = Service(tmp_path, Database(node.url()), workers=2, DRG_STATEMENT_TIMEOUT="1000")
+    service.start()
+    try:
+        people, team = (
+            entry(name, {"name": "name", "type": "string"}) for name in ("people", "team")
+        )
+        service.generate(payload(people, team, pairs=[("people", "team")]))
+        assert service.post("/team", {"name": "Blue"}).status_code == 201
+        yield service
+        service.stop()
+        assert "Traceback" not in service.log(), service.log()
+    finally:
+        service.kill()
+
+
+def under_load(service: Service, node: Node, away: float, stop: object, start: object) -> Load:
+    """Take the database away for so many seconds, and check every answer that the clients got."""
+    assert service.database is not None
+    with load(service.url) as running:
+        time.sleep(0.5)
+        stop()  # type: ignore[operator]
+        stopped = time.monotonic()
+        time.sleep(away)
+        starting = time.monotonic()
+        start()  # type: ignore[operator]
+        started = time.monotonic()
+        back = float("inf")
+
+        def serves_again() -> bool:
+            return running.first_success(started) < back
+
+        wait_for("the service writes again", serves_again)
+        time.sleep(0.5)
+    assert running.failures(allowed=(200, 201, 503)) == []
+    refused = [answer for answer in running.answers if answer.status == 503]
+    assert refused
+    assert all(answer.retry_after for answer in refused)
+    # From the moment that nothing is left to be answered from before, there are only 503s.
+    settled = [a for a in running.answers if stopped + a.seconds < a.at < starting]
+    assert {answer.status for answer in settled} == {503}
+    rows = service.database.execute("SELECT name FROM people")
+    assert running.added() <= {name for (name,) in rows}
+    print(
+        f"away for {started - stopped:.1f} s: {running.statuses()}; the slowest answer meanwhile "
+        f"{running.slowest(stopped, started):.2f} s; writes again "
+        f"{running.first_success(started):.2f} s after it was back"
+    )
+    return running
+
+
+def test_a_stopped_database_means_503_and_no_lost_write(service: Service, node: Node) -> None:
+    under_load(service, node, 4, node.stop, node.start)
+
+
+@pytest.mark.soak
+def test_a_database_that_is_stopped_for_long_means_503_and_no_lost_write(
+    service: Service, node: Node
+) -> None:
+    running = under_load(service, node, 20, node.stop, node.start)
+    refused = [answer for answer in running.answers if answer.status == 503]
+    assert max(answer.seconds for answer in refused) < 2
+    assert len(refused) > 1000
+
+
+def test_a_database_that_hangs_holds_no_request_for_ever(service: Service, node: Node) -> None:
+    """Every process of it is suspended: connections stay, and nothing is ever answered."""
+    under_load(
+        service, node, 3, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT)
+    )
+
+
+def test_writes_do_not_meet_connections_that_a_restart_has_closed(
+    service: Service, node: Node
+) -> None:
+    """Too quick for anybody to notice: no request fails for want of a live connection."""
+    for _ in range(16):
+        assert service.post("/people", {"name": "before"}).status_code == 201
+    node.stop()
+    node.start()
+    for _ in range(16):
+        assert service.post("/people", {"name": "after"}).status_code == 201
