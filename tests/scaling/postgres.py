@@ -65,15 +65,20 @@ class Node:
                  "--wal-method=stream", "--write-recovery-conf", "--no-sync")  # fmt: skip
 
     def start(self) -> Node:
-        # A replica has nobody to wait for, whatever it has copied from its primary.
-        alone = " -c synchronous_standby_names=" if (self.data / "standby.signal").exists() else ""
-        options = f"--options=-p {self.port}{alone}"
+        options = f"--options=-p {self.port}"
         self.run("pg_ctl", "start", "--wait", "--silent", "--log=log", options)
         return self
 
     def stop(self) -> None:
         """As an operator: running statements are cancelled, connections closed."""
         self.run("pg_ctl", "stop", "--mode=fast", "--wait", "--silent")
+
+    def wait_for(self, replica: Node) -> None:
+        """From now on a commit is answered when this replica has it on its disk."""
+        self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{replica.name}'")
+        self.execute("SELECT pg_reload_conf()")
+        asked = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        wait_for("replication is synchronous", lambda: self.execute(asked) == [(1,)])
 
     def promote(self) -> None:
         """Make a replica the primary, and wait until it takes writes."""

@@ -16,7 +16,8 @@ def fail_over(folder: Path, before: float, dead: float, after: float) -> None:
     """Under load: so many seconds each of the old primary, of none, and of the new one."""
     people, team = (entry(name, {"name": "name", "type": "string"}) for name in ("people", "team"))
     # A commit waits for the replica: what was answered 201 is there when the primary is gone.
-    with nodes("primary", "standby", synchronous_standby_names="standby") as (primary, standby):
+    with nodes("primary", "standby") as (primary, standby):
+        primary.wait_for(standby)
         database = Database(primary.url())
         service = Service(folder, database, workers=2)
         service.environment["DATABASE_URL"] = (
