@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_resource_api.database.capacity import shortage
+from data_resource_api.database.capacity import allowed_connections, shortage
+from data_resource_api.database.engine import create_engine
 from tests.scaling.postgres import wait_for
 from tests.service import Database, running
 
@@ -14,12 +15,7 @@ from tests.service import Database, running
 def test_more_connections_than_postgresql_lets_in_are_a_warning(
     tmp_path: Path, server_url: str
 ) -> None:
-    with running(tmp_path, server_url, workers=2, DRG_POOL_SIZE="400") as service:
-        wait_for("a warning", lambda: "2 x DRG_POOL_SIZE=400 are up to 800" in service.log())
-        assert service.get("/-/ready").status_code == 200
-
-
-def test_a_database_with_a_limit_of_its_own_is_a_warning(tmp_path: Path, server_url: str) -> None:
+    """Where they suffice, nothing is said. Here it is the database that has a limit of its own."""
     with running(tmp_path, server_url, workers=1, DRG_POOL_SIZE="7") as service:
         wait_for("it serves", lambda: "Serving on" in service.log())
         service.stop()
@@ -28,7 +24,22 @@ def test_a_database_with_a_limit_of_its_own_is_a_warning(tmp_path: Path, server_
         assert database is not None
         database.execute(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT 6')
         service.start()
-        wait_for("a warning", lambda: "PostgreSQL lets in 6" in service.log())
+        warning = "1 x DRG_POOL_SIZE=7 are up to 7 connections, and PostgreSQL lets in 6"
+        wait_for("a warning", lambda: warning in service.log())
+
+
+def test_connections_that_are_kept_for_administrators_do_not_count(database: Database) -> None:
+    ((most, kept),) = database.execute(
+        "SELECT current_setting('max_connections')::int, "
+        "current_setting('superuser_reserved_connections')::int"
+    )
+    engine = create_engine(
+        database.url.replace("postgresql://", "postgresql+psycopg2://"),
+        pool_size=1,
+        statement_timeout=1000,
+    )
+    assert allowed_connections(engine) == most - kept
+    engine.dispose()
 
 
 @pytest.mark.parametrize(("workers", "pool_size", "allowed"), [(2, 8, 16), (1, 2, 97)])

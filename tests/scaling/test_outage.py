@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +21,10 @@ def node() -> Iterator[Node]:
         yield primary
 
 
-@pytest.fixture
-def service(tmp_path: Path, node: Node) -> Iterator[Service]:
-    service = Service(tmp_path, Database(node.url()), workers=2, DRG_STATEMENT_TIMEOUT="1000")
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("outage")
+    service = Service(folder, Database(node.url()), workers=2, DRG_STATEMENT_TIMEOUT="1000")
     service.start()
     try:
         people, team = (
