@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.scaling.postgres import Node, caught_up, nodes, wait_for
-from tests.service import Database, Service, entry, payload
+from tests.service import Database, Service, entry, free_port, payload
 
 PEOPLE = entry("people", {"name": "name", "type": "string"})
 TEAM = entry("team", {"name": "name", "type": "string"})
+
+
+def missed(service: Service, number: int) -> int:
+    """How often a worker has begun to pass over a replica."""
+    line = f"Replica {number} of DATABASE_READ_URL cannot be reached"
+    return service.log().count(line)
+
+
+def found_again(service: Service) -> int:
+    return service.log().count("Replica 1 of DATABASE_READ_URL answers again")
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +50,17 @@ def service(
         tmp_path_factory.mktemp("replicas"),
         database,
         workers=2,
-        DATABASE_READ_URL=replica.url(database.name),
+        DRG_STATEMENT_TIMEOUT="1000",
+        # There is nobody at the second one's port, ever.
+        DATABASE_READ_URL=f"{replica.url(database.name)} postgresql://drg@127.0.0.1:{free_port()}/x",
     )
     service.start()
     try:
         service.generate(payload(PEOPLE, TEAM, pairs=[("people", "team")]))
         caught_up(primary, replica)
+        wait_for(
+            "both workers miss it", lambda: service.get("/team").ok and missed(service, 2) == 2
+        )
         yield service
         service.stop()
         assert "Traceback" not in service.log(), service.log()
@@ -202,21 +218,36 @@ def test_a_replica_that_does_not_know_the_tables_yet_leaves_them_to_the_primary(
         assert service.get("/people").status_code == 200
 
 
-def test_a_replica_that_is_stopped_is_replaced_by_the_primary_without_an_error(
-    service: Service, primary: Node, replica: Node
+def test_a_replica_that_nobody_can_reach_costs_no_request(service: Service) -> None:
+    """Each worker has tried it once for a client, and a thread of its own goes on trying."""
+    assert missed(service, 2) == 2
+    assert {service.get("/people").status_code for _ in range(12)} == {200}
+    assert missed(service, 2) == 2
+
+
+@pytest.mark.parametrize("how", ["stopped", "suspended"])
+def test_a_replica_that_is_gone_is_replaced_by_the_primary_without_an_error(
+    service: Service, primary: Node, replica: Node, how: str
 ) -> None:
     id_, headers = add(service, "Lasting")
     caught_up(primary, replica)
-    for _ in range(4):
-        assert service.get(f"/people/{id_}").status_code == 200
-    replica.stop()
-    for _ in range(12):
+    before, again = missed(service, 1), found_again(service)
+    if how == "stopped":
+        replica.stop()
+    else:
+        replica.signal(signal.SIGSTOP)
+    asked = 0
+    while missed(service, 1) < before + 2 or asked < 12:  # both workers have noticed
         assert service.get(f"/people/{id_}").status_code == 200
         assert service.get(f"/people/{id_}", headers=dict(headers)).status_code == 200
         assert service.post("/people", {"name": "Meanwhile"}).status_code == 201
-    assert service.log().count("cannot be reached; the primary answers") == 2  # once per worker
-    replica.start()
-    wait_for("both workers ask it again", lambda: service.log().count("answers again") == 2)
+        asked += 1
+        assert asked < 200
+    if how == "stopped":
+        replica.start()
+    else:
+        replica.signal(signal.SIGCONT)
+    wait_for("both workers ask it again", lambda: found_again(service) == again + 2)
     caught_up(primary, replica)
     replica.execute("SELECT pg_wal_replay_pause()")
     try:
