@@ -97,3 +97,33 @@ def test_writes_do_not_meet_connections_that_a_restart_has_closed(
     node.start()
     for _ in range(16):
         assert service.post("/people", {"name": "after"}).status_code == 201
+
+
+def test_a_connection_to_a_server_that_has_become_read_only_is_thrown_away(
+    service: Service, node: Node
+) -> None:
+    """A primary that was demoted: the next connection may lead to the one that takes writes."""
+
+    def connections() -> set[int]:
+        return {
+            pid
+            for (pid,) in node.execute(
+                "SELECT pid FROM pg_stat_activity "
+                "WHERE application_name = 'data-resource-generator'"
+            )
+        }
+
+    def write() -> int:
+        return service.post("/people", {"name": "late"}).status_code
+
+    assert write() == 201
+    before = connections()
+    node.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    node.execute("SELECT pg_reload_conf()")
+    try:
+        wait_for("writes are refused", lambda: write() == 503)
+        wait_for("every connection is another", lambda: write() and not before & connections())
+    finally:
+        node.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        node.execute("SELECT pg_reload_conf()")
+    wait_for("writes are taken again", lambda: write() == 201)
