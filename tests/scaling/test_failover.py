@@ -20,8 +20,9 @@ def fail_over(folder: Path, before: float, dead: float, after: float) -> None:
         primary.wait_for(standby)
         database = Database(primary.url())
         service = Service(folder, database, workers=2)
+        # The order says nothing: the one that takes writes is looked for.
         service.environment["DATABASE_URL"] = (
-            f"postgresql://drg@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{database.name}"
+            f"postgresql://drg@127.0.0.1:{standby.port},127.0.0.1:{primary.port}/{database.name}"
         )
         service.start()
         try:
