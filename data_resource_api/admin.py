@@ -12,8 +12,9 @@ from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.drafts import draft_openapi, read_draft
 from data_resource_api.compiler.openapi import Unmatched, disabled
 from data_resource_api.database import admin_schema
+from data_resource_api.database.deadlines import limit
 from data_resource_api.errors import BadRequest, NotFound, Unavailable, UnsupportedMediaType
-from data_resource_api.generator import Generator
+from data_resource_api.generator import LOOK_TIMEOUT, Generator
 from data_resource_api.json_text import read_json, write_json
 from data_resource_api.rest.api_request import is_json
 from data_resource_api.rest.flask_app import request_body, to_response
@@ -101,6 +102,7 @@ def register_admin(app: Flask, generator: Generator) -> None:
             raise live.problem
         try:
             with generator.engine.connect() as connection:
+                limit(connection, LOOK_TIMEOUT)
                 connection.scalar(sa.select(1))
         except sa.exc.SQLAlchemyError as error:
             raise Unavailable("The database cannot be reached.") from error

@@ -13,13 +13,14 @@ from data_resource_api.audit import open_audit_log
 from data_resource_api.compiler.security import ANY_TOKEN
 from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database import credentials
-from data_resource_api.database.engine import create_engine
+from data_resource_api.database.engine import create_engine, transaction_prologue
 from data_resource_api.errors import DrgError, Unauthorized, Unavailable
 from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
 from data_resource_api.rest.flask_app import answer_errors, ask_before_all, refuse
+from data_resource_api.rest.servers import Server, Servers
 from data_resource_api.security import Guard, OwnRoutes, guard_for
 from data_resource_api.settings import Settings
 from data_resource_api.storage import storage_for
@@ -47,9 +48,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.sqlalchemy_url or _embedded_url(settings),
         pool_size=settings.pool_size,
         statement_timeout=settings.statement_timeout,
+        pooler=settings.pooler,
     )
     credentials.follow(engine, settings)
-    generator = Generator(settings, engine, storage_for(settings), guard.authorize)
+    servers = _servers(settings, engine)
+    generator = Generator(settings, servers, storage_for(settings), guard.authorize)
     app = Flask("data_resource_api", static_folder=None)
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -79,6 +82,21 @@ def register_metrics(app: Flask, generator: Generator, metrics: Metrics) -> None
         """What every worker has counted."""
         body, media_type = metrics.exposition(generator.current.digest)
         return Response(body, content_type=media_type)
+
+
+def _servers(settings: Settings, primary: sa.Engine) -> Servers:
+    """The primary and the replicas, each with what its transactions need."""
+    prologue = transaction_prologue(settings.statement_timeout) if settings.pooler else ""
+    replicas = [
+        create_engine(
+            url,
+            pool_size=settings.pool_size,
+            statement_timeout=settings.statement_timeout,
+            pooler=settings.pooler,
+        )
+        for url in settings.database_read_url or ()
+    ]
+    return Servers(Server(primary, prologue), [Server(engine, prologue) for engine in replicas])
 
 
 def _embedded_url(settings: Settings) -> str:

@@ -33,6 +33,8 @@ from data_resource_api.database.comparison import (
     existing_tables,
     physical_associations,
 )
+from data_resource_api.database.deadlines import limit
+from data_resource_api.database.engine import why_unreachable
 from data_resource_api.errors import (
     Conflict,
     DatabaseDiffers,
@@ -43,6 +45,7 @@ from data_resource_api.errors import (
 from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
 from data_resource_api.rest.flask_app import Authorize, build_flask_app
+from data_resource_api.rest.servers import Servers
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import CopyChanged, Storage, StorageError
 from data_resource_api.storage.local import stage_file
@@ -51,6 +54,9 @@ logger = logging.getLogger("data_resource_api")
 
 #: Seconds after which a worker looks at the live row again, before it answers.
 LEASE: Final = 1.0
+
+#: Seconds that the look at the live row may take: it is one row by its key.
+LOOK_TIMEOUT: Final = 1.5
 
 #: Seconds for which a database that could not be reached is not asked again: 503 at once instead.
 RESPITE: Final = 0.5
@@ -84,17 +90,19 @@ class Generator:
     """Makes data resources live, and keeps this worker serving the one that is."""
 
     def __init__(
-        self, settings: Settings, engine: sa.Engine, storage: Storage, authorize: Authorize
+        self, settings: Settings, servers: Servers, storage: Storage, authorize: Authorize
     ) -> None:
         self.settings = settings
         self._authorize = authorize
-        self.engine = engine
+        self.servers = servers
+        self.engine = servers.primary.engine
         self.storage = storage
         self.current = Live(problem=NotLoaded("The service is starting."))
         self.host = Host(settings.static_dir)
         self._seen_stamp = b""
         self._looked = -LEASE
         self._failed = -RESPITE
+        self._away = False
         self._reloading = threading.Lock()
         self._migrated = False
 
@@ -260,14 +268,16 @@ class Generator:
         try:
             self._migrate()
             self._restore()
+            self._away = False
         except (DrgError, StorageError) as error:
             reason = error.detail if isinstance(error, DrgError) else str(error)
             faults = error.errors if isinstance(error, DrgError) else ()
             self._publish(
                 Live(problem=NotLoaded(f"What is stored is not served. {reason}", faults))
             )
-        except sa.exc.SQLAlchemyError:
-            self._publish(Live(problem=NotLoaded("The database cannot be reached.")))
+        except sa.exc.SQLAlchemyError as error:
+            self._away = True
+            self._publish(Live(problem=NotLoaded(why_unreachable(error))))
 
     def _restore(self) -> None:
         copy = self.storage.read()
@@ -342,7 +352,10 @@ class Generator:
 
         :param compiled: spares the compilation if this is what is live.
         """
-        with self._reloading:
+        # While the database is away one thread looks for it, and the others do not wait with it.
+        if not self._reloading.acquire(blocking=compiled is not None or not self._away):
+            raise Unavailable("The database cannot be reached.")
+        try:
             stamp = self.host.look()
             if compiled is None and stamp == self._seen_stamp and self._is_fresh():
                 return self.current  # another thread has looked meanwhile
@@ -352,6 +365,8 @@ class Generator:
                 self._look(compiled)
             self._seen_stamp = stamp
             return self.current
+        finally:
+            self._reloading.release()
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._looked < LEASE
@@ -362,15 +377,17 @@ class Generator:
             raise Unavailable("The database cannot be reached.")
         try:
             with self.engine.connect() as connection:
+                limit(connection, LOOK_TIMEOUT)
                 digest = admin_schema.live_digest(connection)
                 if digest is not None and digest == self.current.digest:
-                    self._looked = looked
+                    self._looked, self._away = looked, False
                     return
                 live = admin_schema.live(connection)
         except sa.exc.SQLAlchemyError as error:
             self.engine.dispose()
-            self._failed = time.monotonic()
+            self._failed, self._away = time.monotonic(), True
             raise Unavailable("The database cannot be reached.") from error
+        self._away = False
         if live is None:
             self._publish(Live())
         elif compiled is not None and compiled.digest == live.digest:
@@ -386,7 +403,7 @@ class Generator:
         self._looked = looked
 
     def _serve(self, resource: DataResource) -> None:
-        app = build_flask_app(resource, self.engine, self.settings, self._authorize)
+        app = build_flask_app(resource, self.servers, self.settings, self._authorize)
         self._publish(Live(resource, app))
 
     def _publish(self, live: Live) -> None:

@@ -22,6 +22,7 @@ from errno import EADDRINUSE
 from multiprocessing.connection import Connection
 from typing import Any, Final, NoReturn
 
+import sqlalchemy as sa
 from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
@@ -29,8 +30,10 @@ from granian.log import LogLevels
 
 from data_resource_api.app import create_app
 from data_resource_api.audit import open_audit_log
+from data_resource_api.database.capacity import allowed_connections, shortage
 from data_resource_api.database.credentials import resolve
 from data_resource_api.database.embedded import join
+from data_resource_api.database.engine import create_engine
 from data_resource_api.generator import Generator
 from data_resource_api.logs import FORMATTERS, configure_logging
 from data_resource_api.metrics import counted_together
@@ -88,7 +91,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
             log_dictconfig=_granian_logging(settings),
         )
         url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-        master = _Master(server, workers, url, on_hangup)
+        master = _Master(server, workers, url, on_hangup, complete)
         server.on_startup(master.start)
         worker = _Worker(complete, master.reporter, os.getpid())
         server.serve(target_loader=worker, wrap_loader=False)
@@ -200,13 +203,16 @@ class _Report:
 class _Master:
     """Hears the workers' reports: says when the service serves, and ends it when one cannot."""
 
-    def __init__(self, server: Any, workers: int, url: str, on_hangup: Any) -> None:
+    def __init__(
+        self, server: Any, workers: int, url: str, on_hangup: Any, settings: Settings
+    ) -> None:
         self.failure: str | None = None
         self._reports, self.reporter = multiprocessing.Pipe(duplex=False)
         self._server = server
         self._workers = workers
         self._url = url
         self._on_hangup = on_hangup
+        self._settings = settings
 
     def start(self) -> None:
         """Begin to listen; granian has set its signal handlers and is about to start workers."""
@@ -224,6 +230,7 @@ class _Master:
             self.failure = report.failure
             if started == self._workers and self.failure is None:
                 self._announce(report)
+                self._warn_of_shortage()
         self._server.signal_handler_interrupt()
 
     def _announce(self, report: _Report) -> None:
@@ -234,6 +241,24 @@ class _Master:
         elif not report.problem:
             command = f"drg generate PAYLOAD.json --url {self._url}"
             logger.info("Nothing has been generated yet: `%s`, or see %s/", command, self._url)
+
+    def _warn_of_shortage(self) -> None:
+        """Compare what the workers may open with what PostgreSQL lets in; a pooler has its own limits."""
+        settings = self._settings
+        if settings.sqlalchemy_url is None or settings.pooler:
+            return
+        engine = create_engine(
+            settings.sqlalchemy_url, pool_size=1, statement_timeout=settings.statement_timeout
+        )
+        try:
+            allowed = allowed_connections(engine)
+        except sa.exc.SQLAlchemyError:  # it is away: the workers tell, and go on trying
+            return
+        finally:
+            engine.dispose()
+        warning = shortage(self._workers, settings.pool_size, allowed)
+        if warning is not None:
+            logger.warning(warning)
 
 
 # ── a worker ─────────────────────────────────────────────────────────────────────────────────────

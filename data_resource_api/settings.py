@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from data_resource_api import configurations
 from data_resource_api.aws import Keys
 from data_resource_api.configurations import Configuration, ConfigurationFactory
+from data_resource_api.database_url import parse_database_url, parse_replica_urls
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.variables import (
     choice,
-    database_url,
     flag,
     one_word,
     origins,
@@ -51,8 +51,22 @@ class Settings:
         "DATABASE_URL",
         "The database, as a URL. Wins over POSTGRES_*. With neither, TEST and LOCAL use the embedded "
         "PostgreSQL; PRODUCTION refuses to start.",
-        database_url,
+        parse_database_url,
         secret=True,
+    )
+    database_read_url: tuple[str, ...] | None = variable(
+        "DATABASE_READ_URL",
+        "Replicas that answer reads, as URLs separated by spaces or commas; writes and everything else go "
+        "to DATABASE_URL.",
+        parse_replica_urls,
+        secret=True,
+    )
+    pooler: bool = variable(
+        "DRG_POOLER",
+        "1 where a pooler that hands out connections per transaction, such as PgBouncer, stands before "
+        "the database: nothing is then set for a session.",
+        flag,
+        False,
     )
     postgres_user: str | None = variable("POSTGRES_USER", "The database's user.")
     postgres_password: str | None = variable(

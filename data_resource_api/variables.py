@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from data_resource_api.errors import ConfigurationError
 
 logger = logging.getLogger("data_resource_api")
@@ -120,19 +118,6 @@ def origins(text: str) -> tuple[str, ...]:
         if found is None or (origin[:5], found[2]) in (("https", ":443"), ("http:", ":80")):
             raise ValueError("must be origins like https://app.example.org, without a default port")
     return stated
-
-
-def database_url(text: str) -> str:
-    """SQLAlchemy's plain ``postgresql://`` means another driver than the one that we ship."""
-    scheme, separator, rest = text.partition("://")
-    url = f"postgresql+psycopg2://{rest}"
-    try:
-        sa.make_url(url)
-    except (ValueError, sa.exc.ArgumentError):
-        separator = ""
-    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
-    return url
 
 
 # ── names that nothing reads ─────────────────────────────────────────────────────────────────────

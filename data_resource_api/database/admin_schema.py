@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from data_resource_api.compiler.relationships import PhysicalAssociation
+from data_resource_api.database.deadlines import limit
 from data_resource_api.errors import NotLoaded
 
 #: The revision that this code needs; ``migrations/versions`` ends with it.
@@ -27,6 +28,7 @@ _GENERATION_LOCK: Final = 0x4452_4701
 
 #: Long enough for hundreds of tables; a generation is not a request of a row.
 _GENERATION_TIMEOUT: Final = "10min"
+_GENERATION_SECONDS: Final = 1800
 
 metadata = sa.MetaData(schema="admin")
 
@@ -102,6 +104,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction that holds the generation lock: one at a time, over every worker and host."""
     transactional = engine.execution_options(isolation_level="READ COMMITTED")
     with transactional.begin() as connection:
+        limit(connection, _GENERATION_SECONDS)
         timeout = sa.func.set_config("statement_timeout", _GENERATION_TIMEOUT, True)
         connection.execute(sa.select(timeout))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_GENERATION_LOCK)))

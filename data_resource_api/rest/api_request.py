@@ -32,12 +32,14 @@ class RawRequest:
     :ivar key: the path's ``{id}``, decoded, or an empty string.
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
+    :ivar position: of the write that a read has to see, or an empty string.
     """
 
     key: str
     parameters: Iterable[tuple[str, str]]
     media_type: str
     body: bytes
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, Rule
@@ -28,7 +27,8 @@ from data_resource_api.errors import (
 from data_resource_api.rest.api_request import RawRequest
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.plan import OperationContext
-from data_resource_api.rest.response import Reply, refusal
+from data_resource_api.rest.response import VERSION_HEADER, Reply, refusal
+from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.statements import TableStatements
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ Authorize = Callable[[dict[str, Any], Security], None]
 
 
 def build_flask_app(
-    resource: DataResource, engine: sa.Engine, settings: Settings, authorize: Authorize
+    resource: DataResource, servers: Servers, settings: Settings, authorize: Authorize
 ) -> Flask:
     """The generated API of one data resource.
 
@@ -67,6 +67,7 @@ def build_flask_app(
     ask_before_all(app, lambda endpoint: asks.get(endpoint, ANY_TOKEN), authorize)
     answer_errors(app)
     _note_operations(app, resource)
+    app.after_request(_name_version(resource.digest))
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
@@ -90,7 +91,7 @@ def build_flask_app(
             app.add_url_rule(
                 rule,
                 endpoint=endpoint,
-                view_func=_view(context, engine),
+                view_func=_view(context, servers),
                 methods=[operation.verb.upper()],
                 provide_automatic_options=False,
             )
@@ -109,6 +110,16 @@ def ask_before_all(
     @app.before_request
     def authorize_request() -> None:
         authorize(request.environ, asks(request.endpoint))
+
+
+def _name_version(digest: str) -> Callable[[Response], Response]:
+    """Every answer says which data resource gave it, so that a client can tell a change."""
+
+    def name(response: Response) -> Response:
+        response.headers[VERSION_HEADER] = digest
+        return response
+
+    return name
 
 
 class _Rule(Rule):
@@ -138,15 +149,16 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
     return (operation.shape, operation.table, operation.related or "")
 
 
-def _view(context: OperationContext, engine: sa.Engine) -> Callable[..., Response]:
+def _view(context: OperationContext, servers: Servers) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
         raw = RawRequest(
             key=key,
             parameters=request.args.items(multi=True),
             media_type=request.mimetype,
             body=request_body(),
+            position=request.environ.get("HTTP_DRG_POSITION", ""),
         )
-        reply = answer(context, engine, raw)
+        reply = answer(context, servers, raw)
         if reply.created is not None:
             request.environ[KEY] = reply.created
         return to_response(reply)

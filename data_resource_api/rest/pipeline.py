@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from data_resource_api.rest.api_request import RawRequest, parse
 from data_resource_api.rest.plan import PLANS, OperationContext
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.transaction import run
 
 
-def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Reply:
+def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Reply:
     """HTTP request → intent → plan → transaction → answer.
 
     :raises DrgError: the request is refused.
@@ -22,4 +21,5 @@ def answer(context: OperationContext, engine: sa.Engine, raw: RawRequest) -> Rep
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
-    return run(engine, kind, lambda: PLANS[kind](context, request), context.index_fields)
+    position = read_position(raw.position)
+    return run(servers, kind, lambda: PLANS[kind](context, request), position, context.index_fields)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from data_resource_api.compiler.fields import Field
 from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import DrgError
 from data_resource_api.json_text import write_json
+
+#: On every answer of a generated API: the digest of the data resource that gave it.
+VERSION_HEADER: Final = "DRG-Version"
+
+#: On a write's answer where there are replicas, and on a read that has to see that write.
+POSITION_HEADER: Final = "DRG-Position"
 
 
 @dataclass(frozen=True, slots=True)

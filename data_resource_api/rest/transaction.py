@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg2
@@ -15,7 +17,8 @@ from psycopg2 import errors as pg
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
 from data_resource_api.rest.plan import ATOMIC, READS, Plan, Rows
-from data_resource_api.rest.response import Reply
+from data_resource_api.rest.response import POSITION_HEADER, Reply
+from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
 from data_resource_api.rest.statements import Statement
 
 logger = logging.getLogger("data_resource_api")
@@ -26,55 +29,134 @@ _KEY: Final = re.compile(r"\((.+?)\)=\((.*?)\)")
 #: Classes of SQLSTATE whose message may quote a value: data, integrity, and what triggers raise.
 _TELLS_VALUES: Final = frozenset({"22", "23", "44", "P0"})
 
+#: A read whose connection turns out to be lost within so many seconds had a stale one: it is asked again.
+_AT_ONCE: Final = 1.0
+
 
 def run(
-    engine: sa.Engine, kind: Kind, make_plan: Any, index_fields: Mapping[str, str] | None = None
+    servers: Servers,
+    kind: Kind,
+    make_plan: Callable[[], Plan],
+    position: str = "",
+    index_fields: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Run the plan that ``make_plan()`` gives; a read is tried again when its connection was lost.
+    """Run the plan that ``make_plan()`` gives, on a replica if it is a read and one can answer.
 
+    A read is tried again when its connection was lost. A write's answer carries its position where there
+    are replicas.
+
+    :param position: what the read has to see, or an empty string.
     :param index_fields: blind index column → its field, which a client is told of instead.
     :raises DrgError: what the plan or the database refuses.
     """
+    if kind in READS:
+        replica = servers.next_replica()
+        reply = replica and _ask_replica(replica, kind, make_plan(), position, index_fields)
+        return reply or _read(servers.primary, kind, make_plan, index_fields)
     try:
-        return _run_once(engine, kind, make_plan(), index_fields or {})
+        return _run_once(servers.primary, kind, make_plan(), tell_position=bool(servers.replicas))
     except _ConnectionLost as error:
-        if kind not in READS:
-            raise Unavailable(
-                "The connection to the database was lost; the change may not have been made."
-            ) from error
+        raise Unavailable(
+            "The connection to the database was lost; the change may not have been made."
+        ) from error
+    except psycopg2.Error as error:
+        raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
+
+
+def _read(
+    server: Server,
+    kind: Kind,
+    make_plan: Callable[[], Plan],
+    index_fields: Mapping[str, str] | None,
+) -> Reply:
+    began = time.monotonic()
     try:
-        return _run_once(engine, kind, make_plan(), index_fields or {})
+        try:
+            return _run_once(server, kind, make_plan())
+        except _ConnectionLost:
+            if time.monotonic() - began > _AT_ONCE:
+                raise
+            return _run_once(server, kind, make_plan())
     except _ConnectionLost as error:
         raise Unavailable("The connection to the database was lost.") from error
+    except psycopg2.Error as error:
+        raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
+
+
+def _ask_replica(
+    replica: Replica, kind: Kind, plan: Plan, position: str, index_fields: Mapping[str, str] | None
+) -> Reply | None:
+    """A replica's answer, or ``None`` where the primary has to give it.
+
+    Whatever a replica refuses, the primary has the last word: the replica may not have the tables yet, or
+    not have replayed up to the position, or cancel a read because a change has to be replayed.
+    """
+    try:
+        return _run_once(replica.server, kind, plan, replayed_sql(position))
+    except (_ConnectionLost, _CannotConnect):
+        replica.pass_over()
+    except pg.QueryCanceled as error:
+        raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
+    except (psycopg2.Error, _AllInUse):
+        pass
+    return None
 
 
 class _ConnectionLost(Exception):
     pass
 
 
-def _run_once(engine: sa.Engine, kind: Kind, plan: Plan, index_fields: Mapping[str, str]) -> Reply:
+class _CannotConnect(Unavailable):
+    pass
+
+
+class _AllInUse(Unavailable):
+    pass
+
+
+def _run_once(
+    server: Server, kind: Kind, plan: Plan, before: str = "", *, tell_position: bool = False
+) -> Reply:
     try:
         statement = next(plan)
     except StopIteration as stop:
         reply: Reply = stop.value
         return reply
-    with _connection(engine) as connection, connection.cursor() as cursor:
+    with _connection(server.engine) as connection, connection.cursor() as cursor:
+        atomic = kind in ATOMIC
         try:
-            if kind in ATOMIC:
-                cursor.execute("BEGIN")
-            reply = _drive(plan, statement, cursor)
-            if kind in ATOMIC:
-                cursor.execute("COMMIT")
-            return reply
+            if atomic:
+                cursor.execute(f"BEGIN; {server.prologue}")
+            # In a transaction of its own, each statement brings the settings with it.
+            prologue = "" if atomic else server.prologue
+            reply = _drive(plan, statement, cursor, prologue, before)
+            if atomic:
+                cursor.execute(f"COMMIT; {POSITION_SQL}" if tell_position else "COMMIT")
         except psycopg2.Error as error:
-            if connection.closed:
+            if isinstance(error, pg.ReadOnlySqlTransaction):
+                connection.close()  # it leads to a primary that no longer is one
+            elif connection.closed:
                 raise _ConnectionLost from error
-            raise refused(
-                error, kind, index_fields
-            ) from None  # what PostgreSQL says has values in it
+            raise
         finally:
-            if kind in ATOMIC and not connection.closed and _in_transaction(connection):
+            if atomic and not connection.closed and _in_transaction(connection):
                 cursor.execute("ROLLBACK")
+        return _with_position(reply, cursor, asked=atomic) if tell_position else reply
+
+
+def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
+    """A write's answer with where the log is now that it is committed.
+
+    :param asked: whether the last message has asked for it already.
+    """
+    try:
+        if not asked:
+            cursor.execute(POSITION_SQL)
+        position = cursor.fetchone()[0]
+    except psycopg2.Error:
+        logger.warning("A change was made, and its position in the log could not be read.")
+        return reply
+    return replace(reply, headers={**reply.headers, POSITION_HEADER: position})
 
 
 def _in_transaction(connection: Any) -> bool:
@@ -82,22 +164,26 @@ def _in_transaction(connection: Any) -> bool:
     return bool(connection.info.transaction_status != idle)
 
 
-def _drive(plan: Plan, statement: Statement, cursor: Any) -> Reply:
+def _drive(plan: Plan, statement: Statement, cursor: Any, prologue: str, before: str) -> Reply:
+    rows = execute(cursor, statement, prologue + before)
     while True:
-        rows = execute(cursor, statement)
         try:
             statement = plan.send(rows)
         except StopIteration as stop:
             reply: Reply = stop.value
             return reply
+        rows = execute(cursor, statement, prologue)
 
 
-def execute(cursor: Any, statement: Statement) -> Rows:
-    """Run one statement and fetch all of its rows."""
+def execute(cursor: Any, statement: Statement, before: str = "") -> Rows:
+    """Run one statement and fetch all of its rows.
+
+    :param before: further SQL for the same message; the statement's rows are the last.
+    """
     if statement.parameters:
-        cursor.execute(statement.sql, statement.parameters)
+        cursor.execute(before + statement.sql, statement.parameters)
     else:  # psycopg2 leaves %% alone when there is nothing to put in
-        cursor.execute(statement.sql.replace("%%", "%"))
+        cursor.execute(before + statement.sql.replace("%%", "%"))
     return cursor.fetchall() if cursor.description else ()
 
 
@@ -107,9 +193,9 @@ def _connection(engine: sa.Engine) -> Iterator[Any]:
     try:
         pooled = engine.raw_connection()
     except sa.exc.TimeoutError as error:
-        raise Unavailable("Every database connection is in use.") from error
+        raise _AllInUse("Every database connection is in use.") from error
     except (sa.exc.DBAPIError, psycopg2.OperationalError) as error:
-        raise Unavailable("The database cannot be reached.") from error
+        raise _CannotConnect("The database cannot be reached.") from error
     try:
         yield pooled.driver_connection
     finally:
