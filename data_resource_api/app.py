@@ -19,7 +19,13 @@ from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
-from data_resource_api.rest.flask_app import answer_errors, ask_before_all, refuse
+from data_resource_api.rest.flask_app import (
+    answer_errors,
+    ask_before_all,
+    refuse_request,
+    to_response,
+)
+from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.servers import Server, Servers
 from data_resource_api.security import Guard, OwnRoutes, guard_for
 from data_resource_api.settings import Settings
@@ -107,11 +113,11 @@ def _embedded_url(settings: Settings) -> str:
 
 def _locked(error: Unauthorized) -> Response:
     """Who opens the landing page in a browser is shown where to go."""
-    return locked_landing(error) if wants_landing_page() else refuse(error)
+    return locked_landing(error) if wants_landing_page() else refuse_request(error)
 
 
 def _database_away(_: sa.exc.OperationalError) -> Response:
-    return refuse(Unavailable("The database cannot be reached."))
+    return refuse_request(Unavailable("The database cannot be reached."))
 
 
 class Dispatcher:
@@ -146,8 +152,7 @@ class Dispatcher:
                 self._guard.authorize(environ, ANY_TOKEN)  # why it is down is not for anybody
                 raise
         except DrgError as error:
-            with self._app.request_context(environ):
-                return refuse(error)(environ, start_response)
+            return to_response(refuse(error, environ))(environ, start_response)
         if live.app is None:
             return self._own(environ, start_response)
         return live.app(environ, start_response)

@@ -22,8 +22,9 @@ from data_resource_api.compiler.openapi import Operation
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.json_text import write_json
 from data_resource_api.logs import current_request
-from data_resource_api.rest.flask_app import KEY, OPERATION, REQUEST_ID
+from data_resource_api.rest.direct import KEY, OPERATION
 from data_resource_api.rest.plan import READS
+from data_resource_api.rest.refusals import REQUEST_ID
 from data_resource_api.settings import Settings
 
 logger = logging.getLogger("data_resource_api")

@@ -44,7 +44,8 @@ from data_resource_api.errors import (
 )
 from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
-from data_resource_api.rest.flask_app import Authorize, build_flask_app
+from data_resource_api.rest.direct import Authorize
+from data_resource_api.rest.flask_app import build_flask_app
 from data_resource_api.rest.servers import Servers
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import CopyChanged, Storage, StorageError

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from data_resource_api.compiler.openapi import Operation
-from data_resource_api.rest.flask_app import OPERATION
+from data_resource_api.rest.direct import OPERATION
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -16,7 +16,7 @@ from data_resource_api.audit import AuditLog
 from data_resource_api.cors import CrossOrigin
 from data_resource_api.logs import RequestContext, current_request
 from data_resource_api.metrics import Metrics
-from data_resource_api.rest.flask_app import REQUEST_ID
+from data_resource_api.rest.refusals import REQUEST_ID
 
 #: An id that a client or a proxy may give; another is replaced, so that no log is forged by it.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -15,7 +15,7 @@ import pytest
 
 from data_resource_api.audit import AuditLog
 from data_resource_api.compiler.openapi import KINDS, Kind, Operation
-from data_resource_api.rest.flask_app import OPERATION
+from data_resource_api.rest.direct import OPERATION
 from data_resource_api.rest.plan import READS
 from tests.service import Database, Service, clean_environment, entry, payload, running
 

@@ -24,6 +24,9 @@ _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
+#: The operations whose body is read.
+TAKES_BODY: Final = _ROW_BODIES | _ID_BODIES
+
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
@@ -122,7 +125,7 @@ def is_json(media_type: str) -> bool:
 
 
 def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
-    if operation.kind not in _ROW_BODIES and operation.kind not in _ID_BODIES:
+    if operation.kind not in TAKES_BODY:
         return None
     if not is_json(raw.media_type):
         raise UnsupportedMediaType(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, request
@@ -16,18 +15,18 @@ from werkzeug.routing import BaseConverter, Rule
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import Operation, Shape
 from data_resource_api.compiler.security import ANY_TOKEN, Security
-from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import (
     BadRequest,
-    DrgError,
     MethodNotAllowed,
     NotFound,
     TooLarge,
 )
 from data_resource_api.rest.api_request import RawRequest
+from data_resource_api.rest.direct import KEY, OPERATION, Authorize, DirectRoutes, path_forms
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.plan import OperationContext
-from data_resource_api.rest.response import VERSION_HEADER, Reply, refusal
+from data_resource_api.rest.refusals import refuse
+from data_resource_api.rest.response import VERSION_HEADER, Reply
 from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.statements import TableStatements
 
@@ -36,19 +35,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("data_resource_api")
 
-#: In the WSGI environment: what the request is called in the answer's ``X-Request-Id`` and in logs.
-REQUEST_ID: Final = "drg.request_id"
-#: In the WSGI environment: the ``Operation`` that answers, and the key of its row, where there is one.
-OPERATION: Final = "drg.operation"
-KEY: Final = "drg.key"
-
 #: Ends the endpoint of an operation's second rule.
 _LOWER_CASE: Final = " (lower case)"
 
 
-#: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
-#: Unavailable.
-Authorize = Callable[[dict[str, Any], Security], None]
+class GeneratedApp(Flask):
+    """The generated API of one data resource.
+
+    Every operation is a rule of Flask's; what is plainly a request for one is answered without them.
+    """
+
+    direct: DirectRoutes
+
+    def wsgi_app(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one WSGI request."""
+        answered = self.direct.answer(environ, start_response)
+        return super().wsgi_app(environ, start_response) if answered is None else answered
 
 
 def build_flask_app(
@@ -58,7 +62,13 @@ def build_flask_app(
 
     Built afresh for every data resource: Flask does not take rules after its first request.
     """
-    app = Flask("data_resource_api.generated", static_folder=None)
+    app = GeneratedApp("data_resource_api.generated", static_folder=None)
+    app.direct = DirectRoutes(
+        servers,
+        authorize,
+        max_body_bytes=settings.max_body_bytes,
+        headers=[(VERSION_HEADER, resource.digest)],
+    )
     app.url_rule_class = _Rule
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
@@ -85,6 +95,7 @@ def build_flask_app(
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
         )
+        app.direct.add(context)
         for index, rule in enumerate(_rules(app, operation)):
             endpoint = f"{operation.place}{_LOWER_CASE if index else ''}"
             asks[endpoint] = operation.security
@@ -167,33 +178,20 @@ def _view(context: OperationContext, servers: Servers) -> Callable[..., Response
 
 
 def _rules(app: Flask, operation: Operation) -> list[str]:
-    """The rule as the document writes it and, where that differs, in the tables' own lower case."""
-    first, *rest = operation.segments
-    names = [(first, *rest)]
-    related = (operation.related,) if operation.related else ()
-    lower = {
-        Shape.ROWS: (operation.table,),
-        Shape.ROW: (operation.table, "{id}"),
-        Shape.QUERY: (operation.table, "query"),
-        Shape.RELATED: (operation.table, "{id}", *related),
-    }[operation.shape]
-    plain = tuple(
-        "{id}" if _is_key(operation, index) else name for index, name in enumerate(names[0])
-    )
+    """The rule of each form of an operation's path."""
+    keyed = operation.shape in (Shape.ROW, Shape.RELATED)
     return [
-        "/" + "/".join(_segment(app, name) for name in segments)
-        for segments in dict.fromkeys((plain, lower))
+        "/"
+        + "/".join(
+            "<key>" if keyed and index == 1 else _segment(app, name)
+            for index, name in enumerate(segments)
+        )
+        for segments in path_forms(operation)
     ]
-
-
-def _is_key(operation: Operation, index: int) -> bool:
-    return index == 1 and operation.shape in (Shape.ROW, Shape.RELATED)
 
 
 def _segment(app: Flask, name: str) -> str:
     """A path segment as part of a rule; werkzeug reads ``<`` and ``>`` as its own."""
-    if name == "{id}":
-        return "<key>"
     if "<" not in name and ">" not in name:
         return name
     converters: Mapping[str, Any] = app.url_map.converters
@@ -230,17 +228,13 @@ def request_body() -> bytes:
 
 def answer_errors(app: Flask) -> None:
     """Answer everything that goes wrong in JSON, and log what is our own fault under an id."""
-    app.register_error_handler(DrgError, refuse)
-    app.register_error_handler(EncryptionFailure, _undecryptable)
+    app.register_error_handler(Exception, refuse_request)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _failed)
 
 
-def refuse(error: DrgError) -> Response:
-    """A refusal, in the form that the client prefers."""
-    accepted = request.accept_mimetypes
-    problem = accepted.best_match(("application/json", "application/problem+json"))
-    return to_response(refusal(error, problem=problem == "application/problem+json"))
+def refuse_request(error: Exception) -> Response:
+    """The answer to the request at hand, which ended in an error."""
+    return to_response(refuse(error, request.environ))
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -249,29 +243,18 @@ def _http_error(error: HTTPException) -> Response:
         return error.get_response(request.environ)  # type: ignore[return-value]
     match error.code:
         case 404:
-            return refuse(NotFound(f"There is nothing at {request.path}."))
+            return refuse_request(NotFound(f"There is nothing at {request.path}."))
         case 405:
             allowed = getattr(error, "valid_methods", None) or ()
-            return refuse(
+            return refuse_request(
                 MethodNotAllowed(f"{request.method} is not enabled at {request.path}.", allowed)
             )
         case 413 if isinstance(error, RequestEntityTooLarge):
             limit = request.max_content_length
-            return refuse(TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES)."))
+            return refuse_request(
+                TooLarge(f"The body is larger than {limit} bytes (DRG_MAX_BODY_BYTES).")
+            )
         case int(status) if status >= 500:
-            return _failed(error)
+            return refuse_request(error)
         case _:
-            return refuse(BadRequest(error.description or "The request cannot be read."))
-
-
-def _failed(error: Exception) -> Response:
-    identity = request.environ.get(REQUEST_ID) or uuid.uuid4().hex
-    logger.error("Request %s %s failed: %s", request.method, request.path, identity, exc_info=error)
-    return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))
-
-
-def _undecryptable(error: EncryptionFailure) -> Response:
-    """A protected value without its key: one line for the operator, and none of it for the client."""
-    identity = request.environ.get(REQUEST_ID) or uuid.uuid4().hex
-    logger.error("Request %s %s failed: %s: %s", request.method, request.path, identity, error)
-    return refuse(DrgError(f"Something went wrong here; it is logged under {identity}."))
+            return refuse_request(BadRequest(error.description or "The request cannot be read."))

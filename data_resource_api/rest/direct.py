@@ -1,0 +1,153 @@
+"""Operations answered straight from WSGI, without what Flask does around a view.
+
+Contexts, sessions, signals, hooks and routing by patterns are most of what a request costs in Flask, and no
+operation needs them. A request that is not plainly one of the operations (another method, a path that is
+not ASCII, a body in chunks …) is left to Flask, whose routes give the same answers; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from werkzeug.http import HTTP_STATUS_CODES
+
+from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.compiler.security import Security
+from data_resource_api.errors import BadRequest
+from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
+from data_resource_api.rest.pipeline import answer
+from data_resource_api.rest.plan import OperationContext
+from data_resource_api.rest.refusals import refuse
+from data_resource_api.rest.servers import Servers
+
+#: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
+#: Unavailable.
+Authorize = Callable[[dict[str, Any], Security], None]
+
+#: In the WSGI environment: the ``Operation`` that answers, and the key of its row, where there is one.
+OPERATION: Final = "drg.operation"
+KEY: Final = "drg.key"
+
+#: Stands for a key in a path, whatever the document calls it.
+KEY_SEGMENT: Final = "{id}"
+
+_STATUS_LINES: Final = {
+    status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
+}
+
+
+def path_forms(operation: Operation) -> tuple[tuple[str, ...], ...]:
+    """The segments of an operation's path: as the document writes them, and in lower case."""
+    stated, lower = operation.segments, (operation.table, *operation.segments[1:])
+    if operation.shape in (Shape.ROW, Shape.RELATED):
+        related = (operation.related,) if operation.related else ()
+        stated = (stated[0], KEY_SEGMENT, *stated[2:])
+        lower = (operation.table, KEY_SEGMENT, *related)
+    return tuple(dict.fromkeys((stated, lower)))
+
+
+class DirectRoutes:
+    """Finds the operation of a request, and answers it.
+
+    :param authorize: lets a request do what its operation asks for, or raises.
+    :param max_body_bytes: a longer body is Flask's to refuse.
+    :param headers: of every answer.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        authorize: Authorize,
+        *,
+        max_body_bytes: int,
+        headers: Iterable[tuple[str, str]],
+    ) -> None:
+        self._servers = servers
+        self._authorize = authorize
+        self._max_body_bytes = max_body_bytes
+        self._headers = tuple(headers)
+        #: (method, path) → what answers, of the paths without a key.
+        self._plain: dict[tuple[str, str], OperationContext] = {}
+        #: (method, first segment, third segment or nothing) → what answers, of those with one.
+        self._keyed: dict[tuple[str, str, str], OperationContext] = {}
+
+    def add(self, context: OperationContext) -> None:
+        """Answer an operation, at every form of its path."""
+        method = context.operation.verb.upper()
+        keyed = context.operation.shape in (Shape.ROW, Shape.RELATED)
+        for first, *rest in path_forms(context.operation):
+            if keyed:
+                self._keyed[method, first, rest[1] if len(rest) > 1 else ""] = context
+            else:
+                self._plain[method, "/".join(("", first, *rest))] = context
+
+    def _match(self, method: str, path: str) -> tuple[OperationContext, str] | None:
+        """What answers at a path, and the key in it."""
+        context = self._plain.get((method, path))
+        if context is not None:
+            return context, ""
+        match path.split("/"):
+            case ["", first, key] if key:
+                context = self._keyed.get((method, first, ""))
+            case ["", first, key, third] if key:
+                context = self._keyed.get((method, first, third))
+            case _:
+                return None
+        return None if context is None else (context, key)
+
+    def answer(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes] | None:
+        """Answer one WSGI request, or give ``None`` where Flask has to."""
+        path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+        if not (path.isascii() and query.isascii()):
+            return None
+        found = self._match(environ["REQUEST_METHOD"], path)
+        if found is None:
+            return None
+        context, key = found
+        length = 0
+        if context.operation.kind in TAKES_BODY:
+            stated = environ.get("CONTENT_LENGTH") or ""
+            if not (stated.isascii() and stated.isdecimal()):
+                return None
+            length = int(stated)
+            if length > self._max_body_bytes:
+                return None
+        environ[OPERATION], environ[KEY] = context.operation, key or None
+        try:
+            self._authorize(environ, context.operation.security)
+            raw = RawRequest(
+                key=key,
+                parameters=_parameters(query) if query else (),
+                media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
+                body=_body(environ, length) if length else b"",
+                position=environ.get("HTTP_DRG_POSITION", ""),
+            )
+            reply = answer(context, self._servers, raw)
+        except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
+            reply = refuse(error, environ)
+        if reply.created is not None:
+            environ[KEY] = reply.created
+        headers = [
+            ("Content-Type", reply.media_type),
+            ("Content-Length", str(len(reply.body))),
+            *reply.headers.items(),
+            *self._headers,
+        ]
+        start_response(_STATUS_LINES[reply.status], headers)
+        return (reply.body,)
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query string, as werkzeug reads them."""
+    return parse_qsl(query, keep_blank_values=True, errors="werkzeug.url_quote")
+
+
+def _body(environ: dict[str, Any], length: int) -> bytes:
+    body: bytes = environ["wsgi.input"].read(length)
+    if len(body) < length:
+        raise BadRequest("The body ends before its Content-Length.")
+    return body
