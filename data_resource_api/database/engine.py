@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -20,6 +21,10 @@ _AS_TEXT: Final = extensions.new_type(
 
 #: Seconds to wait for a connection, to the server or out of the pool, before a client is told.
 CONNECT_TIMEOUT: Final = 2
+
+#: Seconds within which a connection that is taken again needs no look at whether it is still there.
+_AT_ONCE: Final = 0.1
+_TAKEN: Final = "drg_taken"
 
 #: Milliseconds after which a host that no longer acknowledges what it is sent is given up (Linux).
 _UNACKNOWLEDGED: Final = 5_000
@@ -56,6 +61,8 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
+        # A connection in autocommit mode has nothing to roll back; transactions end where they begin.
+        pool_reset_on_return=None,
         connect_args={
             **({"options": options} if options else {}),
             "connect_timeout": CONNECT_TIMEOUT,
@@ -85,11 +92,17 @@ def why_unreachable(error: sa.exc.SQLAlchemyError) -> str:
     return "The database cannot be reached."
 
 
-def _refuse_closed(connection: Any, *_: object) -> None:
+def _refuse_closed(connection: Any, record: Any, _: object) -> None:
     """Throw away pooled connections whose server has hung up meanwhile, before they are used.
 
-    A write that fails on one could not be tried again: nobody would know whether it was made.
+    A write that fails on one could not be tried again: nobody would know whether it was made. Under load
+    a connection is taken again at once, and a server does not come back in that time.
     """
+    now = time.monotonic()
+    taken = record.info.get(_TAKEN, now)  # a new one has just been made
+    record.info[_TAKEN] = now
+    if now - taken < _AT_ONCE:
+        return
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):  # nothing has been asked, so what is there to read is the end
