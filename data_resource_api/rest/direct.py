@@ -17,8 +17,8 @@ from data_resource_api.compiler.openapi import Operation, Shape
 from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest
 from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
+from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.pipeline import answer
-from data_resource_api.rest.plan import OperationContext
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.servers import Servers
 

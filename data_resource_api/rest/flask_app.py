@@ -22,9 +22,9 @@ from data_resource_api.errors import (
     TooLarge,
 )
 from data_resource_api.rest.api_request import RawRequest
+from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.direct import KEY, OPERATION, Authorize, DirectRoutes, path_forms
 from data_resource_api.rest.pipeline import answer
-from data_resource_api.rest.plan import OperationContext
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
 from data_resource_api.rest.servers import Servers

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from data_resource_api.rest.api_request import RawRequest, parse
-from data_resource_api.rest.plan import PLANS, OperationContext
+from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.plan import PLANS
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.transaction import run

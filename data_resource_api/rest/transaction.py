@@ -16,7 +16,8 @@ from psycopg2 import errors as pg
 
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
-from data_resource_api.rest.plan import ATOMIC, READS, Plan, Rows
+from data_resource_api.rest.context import Rows
+from data_resource_api.rest.plan import ATOMIC, READS, Plan
 from data_resource_api.rest.response import POSITION_HEADER, Reply
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
 from data_resource_api.rest.statements import Statement

@@ -1,0 +1,117 @@
+"""What an operation needs of its tables, made once when the data resource is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from data_resource_api.compiler.data_resource import DataResource
+from data_resource_api.compiler.faults import quote
+from data_resource_api.compiler.fields import Field, FieldError
+from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.tables import ResourceTable
+from data_resource_api.errors import BadRequest, NotFound
+from data_resource_api.rest.keys import field_value, read_key
+from data_resource_api.rest.pages import Position, RowCount, Start, cursors
+from data_resource_api.rest.response import RowWriter, quoted_path
+from data_resource_api.rest.statements import AssociationStatements, TableStatements
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+class OperationContext:
+    """All that an operation needs of its tables, made once when the data resource is loaded.
+
+    :ivar path: the list's path, quoted as links and ``Location`` write it.
+    :ivar allowed: the verbs of the operation's path.
+    """
+
+    def __init__(
+        self,
+        resource: DataResource,
+        operation: Operation,
+        statements: Mapping[str, TableStatements],
+        *,
+        allowed: Sequence[str],
+        max_page_size: int,
+        max_nesting: int,
+        exact_count_limit: int,
+    ) -> None:
+        self.operation = operation
+        self.table: ResourceTable = resource.tables[operation.table]
+        self.statements = statements[operation.table]
+        self.writer = RowWriter(self.table.fields.values(), self.table.key)
+        #: Blind index column → the field that it belongs to.
+        self.index_fields = {
+            field.protection.index_column: str(field.name)
+            for field in self.table.searchable_fields
+            if field.protection is not None
+        }
+        #: Unique fields whose blind index may be under a key other than the first.
+        self.older_indexes = [
+            field
+            for field in self.table.searchable_fields
+            if field.unique
+            and field.protection is not None
+            and len(field.protection.engine.keys) > 1
+        ]
+        self.path = quoted_path("/" + operation.segments[0])
+        self.allowed = allowed
+        self.max_page_size = max_page_size
+        self.max_nesting = max_nesting
+        self.count = RowCount(exact_count_limit)
+        self.keys = [self.table.fields[name] for name in self.table.key]
+        self._key_places = [list(self.table.fields).index(name) for name in self.table.key]
+        if operation.related is not None:
+            self.related = resource.tables[operation.related]
+            self.association = AssociationStatements(
+                resource.association(operation.table, operation.related), self.table, self.related
+            )
+
+    def key(self, text: str) -> Any:
+        """The path's ``{id}`` as a value of the key's column.
+
+        :raises NotFound: it cannot be a key of this table.
+        """
+        try:
+            return field_value(key_field(self.table), text)
+        except FieldError:
+            raise self.not_found(text) from None
+
+    def cursor(self, position: Position) -> dict[str, Any]:
+        """Where a page starts, as parameters of its statement.
+
+        :raises BadRequest: its cursor cannot be a key of this table.
+        """
+        match position.start:
+            case Start.OFFSET:
+                return {"offset": position.offset}
+            case Start.END if self.keys:
+                return {}
+            case Start.AFTER | Start.BEFORE if self.keys:
+                try:
+                    values = read_key(self.keys, position.key)
+                except FieldError as error:
+                    fault = f"{position.start}: {error}"
+                else:
+                    return {f"k{index}": value for index, value in enumerate(values)}
+            case start:
+                name = "from" if start is Start.END else start
+                fault = f"{name}: {self.table.name} has no primary key, so its rows have no order."
+        raise BadRequest("The query string is wrong.", [fault])
+
+    def ends(self, rows: Rows) -> tuple[str, str] | None:
+        """Cursors of the first and the last of these rows."""
+        first, last = ([row[place] for place in self._key_places] for row in (rows[0], rows[-1]))
+        return cursors(self.keys, first, last)
+
+    def not_found(self, key: object) -> NotFound:
+        """The answer for a row that is not there."""
+        return NotFound(f"There is no {self.table.name} with {self.table.key[0]} {quote(key)}.")
+
+
+def key_field(table: ResourceTable) -> Field:
+    """The primary key's field of a table that has item paths."""
+    field = table.key_field
+    assert field is not None, "the compiler gives item paths only to tables with such a key"
+    return field
