@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
-from flask import Flask, Response
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from data_resource_api.admin import register_admin
 from data_resource_api.database.engine import create_engine, transaction_prologue
@@ -22,6 +24,9 @@ from data_resource_api.ui import register_pages
 
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
+
+#: Bytes of a body that are read although the request is refused.
+_SMALL_BODY: Final = 2**16
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
@@ -94,6 +99,18 @@ def _database_away(_: sa.exc.OperationalError) -> Response:
     return refuse(Unavailable("The database cannot be reached."))
 
 
+def _read_to_end() -> None:
+    """Take in the body of a request that is refused unread, if it is not large.
+
+    The server would close the connection in the middle of it, and the client's next request on that
+    connection would break. Strangers get no thread to keep waiting.
+    """
+    length = request.content_length or 0
+    if 0 < length <= _SMALL_BODY:
+        with contextlib.suppress(HTTPException):  # it is larger than allowed, or the client is gone
+            request.stream.read()
+
+
 class Dispatcher:
     """Sends a request to the service's own routes or to the generated API that is live."""
 
@@ -107,10 +124,12 @@ class Dispatcher:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one WSGI request."""
+        admitted = False
         try:
             path = environ.get("PATH_INFO", "")
             if path not in PUBLIC_PATHS:
                 self._guard.check(environ)
+            admitted = True
             segment = path.lstrip("/").partition("/")[0]
             if segment in OWN_SEGMENTS:
                 return self._own(environ, start_response)
@@ -119,6 +138,8 @@ class Dispatcher:
                 raise live.problem
         except DrgError as error:
             with self._app.request_context(environ):
+                if admitted:
+                    _read_to_end()
                 return refuse(error)(environ, start_response)
         if live.app is None:
             return self._own(environ, start_response)
