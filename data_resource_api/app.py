@@ -36,6 +36,9 @@ from data_resource_api.ui import locked_landing, register_pages, wants_landing_p
 #: First path segments of the service's own routes; everything else is the generated API's.
 OWN_SEGMENTS: Final = frozenset({"", "generator", "tableschema", "swagger", "ui", "static", "-"})
 
+#: Bytes of a body that are read although the request is refused.
+_SMALL_BODY: Final = 2**16
+
 #: Probes are for anybody: they tell whether the service can be used, and nothing of what is in it.
 PUBLIC_PATHS: Final = frozenset({"/-/health", "/-/ready"})
 
@@ -120,6 +123,17 @@ def _database_away(_: sa.exc.OperationalError) -> Response:
     return refuse_request(Unavailable("The database cannot be reached."))
 
 
+def _read_to_end(environ: dict[str, Any]) -> None:
+    """Take in the body of a request that is refused unread, if it is not large.
+
+    The server would close the connection in the middle of it, and the client's next request on that
+    connection would break. Strangers get no thread to keep waiting.
+    """
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isascii() and length.isdecimal() and 0 < int(length) <= _SMALL_BODY:
+        environ["wsgi.input"].read(int(length))
+
+
 class Dispatcher:
     """Sends a request to the service's own routes or to the generated API that is live."""
 
@@ -136,11 +150,13 @@ class Dispatcher:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one WSGI request."""
+        admitted = False
         try:
             path = environ.get("PATH_INFO", "")
             if path not in PUBLIC_PATHS:
                 self._cross_origin.check(environ)
                 self._guard.check(environ)
+            admitted = True
             segment = path.lstrip("/").partition("/")[0]
             if segment in OWN_SEGMENTS:
                 return self._own(environ, start_response)
@@ -152,6 +168,8 @@ class Dispatcher:
                 self._guard.authorize(environ, ANY_TOKEN)  # why it is down is not for anybody
                 raise
         except DrgError as error:
+            if admitted and isinstance(error, Unavailable):
+                _read_to_end(environ)
             return to_response(refuse(error, environ))(environ, start_response)
         if live.app is None:
             return self._own(environ, start_response)

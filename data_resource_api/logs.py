@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,6 @@ from data_resource_api.json_text import write_json
 
 if TYPE_CHECKING:
     from data_resource_api.settings import Settings
-
-TEXT_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
@@ -71,9 +70,16 @@ class JsonFormatter(logging.Formatter):
         return write_json(line).decode()
 
 
+class TextFormatter(logging.Formatter):
+    """One line for people, and the traceback after it where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+
 #: DRG_LOG_FORMAT → what writes a line.
-FORMATTERS: Final = {
-    "TEXT": lambda: logging.Formatter(TEXT_FORMAT),
+FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {
+    "TEXT": TextFormatter,
     "JSON": JsonFormatter,
 }
 

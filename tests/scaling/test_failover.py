@@ -21,7 +21,6 @@ def fail_over(folder: Path, before: float, dead: float, after: float) -> None:
         database = Database(primary.url())
         service = Service(folder, database, workers=2)
         # The order says nothing: the one that takes writes is looked for.
-        # The order says nothing: the one that takes writes is looked for.
         service.environment["DATABASE_URL"] = (
             f"postgresql://drg@127.0.0.1:{standby.port},127.0.0.1:{primary.port}/{database.name}"
         )

@@ -12,6 +12,7 @@ import requests
 from flask import Flask
 
 from data_resource_api.admin import register_admin
+from data_resource_api.app import register_metrics
 from data_resource_api.compiler.openapi import KINDS
 from data_resource_api.ui import register_pages
 from tests.provider import Provider
@@ -70,6 +71,7 @@ ROUTES = [
     Route("GET", "/tableschema", ADMIN, (200,)),
     Route("DELETE", "/tableschema/2", ADMIN, (204, 404)),
     Route("GET", "/swagger", ADMIN, (200,)),
+    Route("GET", "/-/metrics", ADMIN, (200,)),
     # documentation
     Route("GET", "/", "", (200,)),
     Route("GET", "/static/swagger.json", "", (200,)),
@@ -200,7 +202,8 @@ def test_with_the_right_token(service: Service, provider: Provider, route: Route
 def test_the_table_has_every_route_of_the_service() -> None:
     app = Flask("routes", static_folder=None)
     register_admin(app, None)  # type: ignore[arg-type]
-    register_pages(app, None)  # type: ignore[arg-type]
+    register_metrics(app, None, None)  # type: ignore[arg-type]
+    register_pages(app, None, public_docs=True)  # type: ignore[arg-type]
     tested = {str(route) for route in ROUTES}
     for rule in app.url_map.iter_rules():
         for verb in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
