@@ -15,6 +15,9 @@ from data_resource_api.settings import Settings
 
 HIDDEN: Final = "***"
 
+#: Secrets of which only a part is one.
+_URLS: Final = frozenset({"database_url", "database_read_url"})
+
 #: A password in something that looks like a URL.
 _IN_URL: Final = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
 
@@ -51,8 +54,9 @@ def shown(field: dataclasses.Field[Any], value: object) -> str | None:
     """A value as it may be shown: of a database's URL all but the passwords, of a secret nothing."""
     if value is None:
         return None
-    if field.name == "database_url":
-        return _without_passwords(str(value))
+    if field.name in _URLS:
+        urls = value if isinstance(value, tuple) else (str(value),)
+        return " ".join(map(_without_passwords, urls))
     if field.metadata["secret"]:
         return HIDDEN
     if isinstance(value, bool):

@@ -26,6 +26,7 @@ from data_resource_api.database import credentials
 from data_resource_api.database.engine import create_engine
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.generator import Generator
+from data_resource_api.rest.servers import Server, Servers
 from data_resource_api.settings import Settings
 from data_resource_api.storage.s3 import S3Storage
 from tests.cloud import EVERYTHING, REGION, Moto, unique
@@ -202,7 +203,9 @@ def test_a_copy_that_somebody_changed_between_is_told_and_written_again(
         settings.sqlalchemy_url or "", pool_size=2, statement_timeout=settings.statement_timeout
     )
     caplog.set_level(logging.WARNING)
-    Generator(settings, engine, Overtaken(settings), lambda *_: None).generate(BOOKS)
+    Generator(settings, Servers(Server(engine), []), Overtaken(settings), lambda *_: None).generate(
+        BOOKS
+    )
     engine.dispose()
     assert S3Storage(settings).read() == live_payload(database)
     assert (folder / "swagger.json").exists()

@@ -16,7 +16,7 @@ from tests.service import clean_environment
 #: A value that each secret can have, with a canary in it where a password would be.
 VALUES = {
     item.metadata["name"]: "postgresql://me:canary@db:5433/mine?sslmode=require&sslpassword=canary"
-    if item.name == "database_url"
+    if item.name in ("database_url", "database_read_url")
     else "canary"
     for item in dataclasses.fields(Settings)
     if item.metadata["secret"]
