@@ -37,18 +37,20 @@ class Deadlines:
         self._seconds = seconds
         self._in_use: dict[Any, Any] = {}
         self._watching = False
-        sa.event.listen(engine, "checkout", self._taken)
-        sa.event.listen(engine, "checkin", self._returned)
+        sa.event.listen(engine, "checkout", self.taken)
+        sa.event.listen(engine, "checkin", self.returned)
         os.register_at_fork(after_in_child=self._forget)
 
-    def _taken(self, connection: Any, record: Any, _: object) -> None:
+    def taken(self, connection: Any, record: Any, *_: object) -> None:
+        """A connection is out of the pool from now on."""
         record.info[_DEADLINE] = time.monotonic() + self._seconds
         self._in_use[record] = connection
         if not self._watching:
             self._watching = True
             threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
 
-    def _returned(self, _: object, record: Any) -> None:
+    def returned(self, _: object, record: Any) -> None:
+        """It is back."""
         self._in_use.pop(record, None)
 
     def _forget(self) -> None:

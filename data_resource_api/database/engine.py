@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import time
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -12,6 +10,7 @@ from psycopg2 import extensions
 from sqlalchemy.engine import make_url
 
 from data_resource_api.database.deadlines import GRACE, Deadlines
+from data_resource_api.database.pool import RequestPool, has_hung_up
 
 #: numeric, date, time, timestamp, json and jsonb arrive as the text that PostgreSQL gave: nothing
 #: is parsed and printed again, and no digit is lost.
@@ -21,10 +20,6 @@ _AS_TEXT: Final = extensions.new_type(
 
 #: Seconds to wait for a connection, to the server or out of the pool, before a client is told.
 CONNECT_TIMEOUT: Final = 2
-
-#: Seconds within which a connection that is taken again needs no look at whether it is still there.
-_AT_ONCE: Final = 0.1
-_TAKEN: Final = "drg_taken"
 
 #: Milliseconds after which a host that no longer acknowledges what it is sent is given up (Linux).
 _UNACKNOWLEDGED: Final = 5_000
@@ -58,6 +53,7 @@ def create_engine(
         url,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,  # an error that is logged shows no value
+        poolclass=RequestPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
@@ -74,7 +70,8 @@ def create_engine(
         },
     )
     sa.event.listen(engine, "checkout", _refuse_closed)
-    Deadlines(engine, statement_timeout / 1000 + GRACE)
+    assert isinstance(engine.pool, RequestPool)
+    engine.pool.deadlines = Deadlines(engine, statement_timeout / 1000 + GRACE)
 
     @sa.event.listens_for(engine, "connect")
     def _receive_text(connection: Any, _: object) -> None:
@@ -93,17 +90,6 @@ def why_unreachable(error: sa.exc.SQLAlchemyError) -> str:
 
 
 def _refuse_closed(connection: Any, record: Any, _: object) -> None:
-    """Throw away pooled connections whose server has hung up meanwhile, before they are used.
-
-    A write that fails on one could not be tried again: nobody would know whether it was made. Under load
-    a connection is taken again at once, and a server does not come back in that time.
-    """
-    now = time.monotonic()
-    taken = record.info.get(_TAKEN, now)  # a new one has just been made
-    record.info[_TAKEN] = now
-    if now - taken < _AT_ONCE:
-        return
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):  # nothing has been asked, so what is there to read is the end
+    """The same look for sessions that requests' loans have."""
+    if has_hung_up(connection, record):
         raise sa.exc.InvalidatePoolError

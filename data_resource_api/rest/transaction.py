@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -123,7 +122,27 @@ def _run_once(
     except StopIteration as stop:
         reply: Reply = stop.value
         return reply
-    with _connection(server.engine) as connection, connection.cursor() as cursor:
+    # Borrowed without the session that SQLAlchemy would make of it; see ``database.pool``.
+    pool: Any = server.engine.pool
+    borrowed = _take(pool)
+    try:
+        return _run_on(
+            borrowed.dbapi_connection, server, kind, plan, statement, before, tell_position
+        )
+    finally:
+        pool.give_back(borrowed)
+
+
+def _run_on(
+    connection: Any,
+    server: Server,
+    kind: Kind,
+    plan: Plan,
+    statement: Statement,
+    before: str,
+    tell_position: bool,
+) -> Reply:
+    with connection.cursor() as cursor:
         atomic = kind in ATOMIC
         try:
             if atomic:
@@ -188,21 +207,13 @@ def execute(cursor: Any, statement: Statement, before: str = "") -> Rows:
     return cursor.fetchall() if cursor.description else ()
 
 
-@contextmanager
-def _connection(engine: sa.Engine) -> Iterator[Any]:
-    """A pooled psycopg2 connection, thrown away when it turns out to be broken."""
+def _take(pool: Any) -> Any:
     try:
-        pooled = engine.raw_connection()
+        return pool.take()
     except sa.exc.TimeoutError as error:
         raise _AllInUse("Every database connection is in use.") from error
     except (sa.exc.DBAPIError, psycopg2.OperationalError) as error:
         raise _CannotConnect("The database cannot be reached.") from error
-    try:
-        yield pooled.driver_connection
-    finally:
-        if pooled.driver_connection is not None and pooled.driver_connection.closed:
-            pooled.invalidate()
-        pooled.close()
 
 
 # ── what the database refuses ────────────────────────────────────────────────────────────────────
