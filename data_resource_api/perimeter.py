@@ -31,7 +31,7 @@ SECURITY_HEADERS: Final = (
     ("Referrer-Policy", "no-referrer"),
 )
 
-_NAMES: Final = tuple((name.lower(), (name, value)) for name, value in SECURITY_HEADERS)
+_STATED: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -61,10 +61,10 @@ class Perimeter:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal answered
             answered = status
-            stated = {name.lower() for name, _ in headers}
+            stated = _STATED.intersection(name for name, _ in headers)
             headers = [
                 *headers,
-                *(header for name, header in _NAMES if name not in stated),
+                *(header for header in SECURITY_HEADERS if header[0] not in stated),
                 *self._cross_origin.headers(environ),
                 ("X-Request-Id", given),
             ]

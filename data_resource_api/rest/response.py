@@ -84,7 +84,8 @@ def created(path: str, key: object) -> Reply:
     body["id"] = key
     headers = {}
     if not isinstance(key, list):
-        headers["Location"] = f"{path}/{quote(str(key), safe='')}"
+        written = key if isinstance(key, int) else quote(str(key), safe="")
+        headers["Location"] = f"{path}/{written}"
     return Reply(201, write_json(body), headers, created=key)
 
 

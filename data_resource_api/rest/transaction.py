@@ -17,6 +17,7 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
 from data_resource_api.rest.context import Rows
 from data_resource_api.rest.plan import ATOMIC, READS, Plan
+from data_resource_api.rest.prepared import PreparedStatements
 from data_resource_api.rest.response import POSITION_HEADER, Reply
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
 from data_resource_api.rest.statements import Statement
@@ -28,6 +29,9 @@ _KEY: Final = re.compile(r"\((.+?)\)=\((.*?)\)")
 
 #: Classes of SQLSTATE whose message may quote a value: data, integrity, and what triggers raise.
 _TELLS_VALUES: Final = frozenset({"22", "23", "44", "P0"})
+
+#: In the record of a pooled connection: what it has prepared.
+_PREPARED: Final = "drg_prepared"
 
 #: A read whose connection turns out to be lost within so many seconds had a stale one: it is asked again.
 _AT_ONCE: Final = 1.0
@@ -126,15 +130,13 @@ def _run_once(
     pool: Any = server.engine.pool
     borrowed = _take(pool)
     try:
-        return _run_on(
-            borrowed.dbapi_connection, server, kind, plan, statement, before, tell_position
-        )
+        return _run_on(borrowed, server, kind, plan, statement, before, tell_position)
     finally:
         pool.give_back(borrowed)
 
 
 def _run_on(
-    connection: Any,
+    borrowed: Any,
     server: Server,
     kind: Kind,
     plan: Plan,
@@ -142,14 +144,19 @@ def _run_on(
     before: str,
     tell_position: bool,
 ) -> Reply:
+    connection = borrowed.dbapi_connection
     with connection.cursor() as cursor:
         atomic = kind in ATOMIC
+        # What a connection has prepared is not there behind a pooler, and an error would end a transaction.
+        prepared = None
+        if not atomic and not server.prologue:
+            prepared = borrowed.info.setdefault(_PREPARED, PreparedStatements())
         try:
             if atomic:
                 cursor.execute(f"BEGIN; {server.prologue}")
             # In a transaction of its own, each statement brings the settings with it.
             prologue = "" if atomic else server.prologue
-            reply = _drive(plan, statement, cursor, prologue, before)
+            reply = _drive(plan, statement, cursor, prologue, before, prepared)
             if atomic:
                 cursor.execute(f"COMMIT; {POSITION_SQL}" if tell_position else "COMMIT")
         except psycopg2.Error as error:
@@ -184,22 +191,48 @@ def _in_transaction(connection: Any) -> bool:
     return bool(connection.info.transaction_status != idle)
 
 
-def _drive(plan: Plan, statement: Statement, cursor: Any, prologue: str, before: str) -> Reply:
-    rows = execute(cursor, statement, prologue + before)
+def _drive(
+    plan: Plan,
+    statement: Statement,
+    cursor: Any,
+    prologue: str,
+    before: str,
+    prepared: PreparedStatements | None,
+) -> Reply:
+    rows = execute(cursor, statement, prologue + before, prepared)
     while True:
         try:
             statement = plan.send(rows)
         except StopIteration as stop:
             reply: Reply = stop.value
             return reply
-        rows = execute(cursor, statement, prologue)
+        rows = execute(cursor, statement, prologue, prepared)
 
 
-def execute(cursor: Any, statement: Statement, before: str = "") -> Rows:
+#: The database does not have, or can no longer use, what a connection has prepared.
+_UNPREPARED: Final = (
+    pg.FeatureNotSupported,  # a column has another type since
+    pg.InvalidSqlStatementName,
+    pg.DuplicatePreparedStatement,
+)
+
+
+def execute(
+    cursor: Any, statement: Statement, before: str = "", prepared: PreparedStatements | None = None
+) -> Rows:
     """Run one statement and fetch all of its rows.
 
     :param before: further SQL for the same message; the statement's rows are the last.
+    :param prepared: of a connection in autocommit mode, which may prepare the statement.
     """
+    if prepared is not None:
+        try:
+            ready = prepared.prepared(cursor, statement.sql)
+            if ready is not None:
+                cursor.execute(before + ready, statement.parameters or None)
+                return cursor.fetchall() if cursor.description else ()
+        except _UNPREPARED:
+            prepared.forget(cursor)
     if statement.parameters:
         cursor.execute(before + statement.sql, statement.parameters)
     else:  # psycopg2 leaves %% alone when there is nothing to put in
