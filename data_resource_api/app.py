@@ -171,6 +171,6 @@ class Dispatcher:
             if admitted and isinstance(error, Unavailable):
                 _read_to_end(environ)
             return to_response(refuse(error, environ))(environ, start_response)
-        if live.app is None:
+        if live.api is None:
             return self._own(environ, start_response)
-        return live.app(environ, start_response)
+        return live.api(environ, start_response)

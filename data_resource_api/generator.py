@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
-from flask import Flask
 from psycopg2 import errors as pg
 
 from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
@@ -45,7 +44,7 @@ from data_resource_api.errors import (
 from data_resource_api.host import Host
 from data_resource_api.json_text import pretty_json, read_json
 from data_resource_api.rest.direct import Authorize
-from data_resource_api.rest.flask_app import build_flask_app
+from data_resource_api.rest.flask_app import GeneratedApi
 from data_resource_api.rest.servers import Servers
 from data_resource_api.settings import Settings
 from data_resource_api.storage.base import CopyChanged, Storage, StorageError
@@ -73,12 +72,12 @@ class Live:
     """What this worker serves.
 
     :ivar resource: ``None`` when nothing has been generated.
-    :ivar app: the generated API, ``None`` where there is none.
+    :ivar api: the generated API, ``None`` where there is none.
     :ivar problem: why what is stored cannot be served, or ``None``.
     """
 
     resource: DataResource | None = None
-    app: Flask | None = None
+    api: GeneratedApi | None = None
     problem: NotLoaded | None = None
 
     @property
@@ -404,8 +403,8 @@ class Generator:
         self._looked = looked
 
     def _serve(self, resource: DataResource) -> None:
-        app = build_flask_app(resource, self.servers, self.settings, self._authorize)
-        self._publish(Live(resource, app))
+        api = GeneratedApi(resource, self.servers, self.settings, self._authorize)
+        self._publish(Live(resource, api))
 
     def _publish(self, live: Live) -> None:
         if live.problem is not None and live.problem.body() != (

@@ -51,6 +51,7 @@ def path_forms(operation: Operation) -> tuple[tuple[str, ...], ...]:
 class DirectRoutes:
     """Finds the operation of a request, and answers it.
 
+    :param contexts: of every operation.
     :param authorize: lets a request do what its operation asks for, or raises.
     :param max_body_bytes: a longer body is Flask's to refuse.
     :param headers: of every answer.
@@ -58,6 +59,7 @@ class DirectRoutes:
 
     def __init__(
         self,
+        contexts: Iterable[OperationContext],
         servers: Servers,
         authorize: Authorize,
         *,
@@ -72,8 +74,10 @@ class DirectRoutes:
         self._plain: dict[tuple[str, str], OperationContext] = {}
         #: (method, first segment, third segment or nothing) → what answers, of those with one.
         self._keyed: dict[tuple[str, str, str], OperationContext] = {}
+        for context in contexts:
+            self._add(context)
 
-    def add(self, context: OperationContext) -> None:
+    def _add(self, context: OperationContext) -> None:
         """Answer an operation, at every form of its path."""
         method = context.operation.verb.upper()
         keyed = context.operation.shape in (Shape.ROW, Shape.RELATED)

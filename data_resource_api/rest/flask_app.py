@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -35,49 +36,71 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("data_resource_api")
 
-#: Ends the endpoint of an operation's second rule.
-_LOWER_CASE: Final = " (lower case)"
 
+class GeneratedApi:
+    """The generated API of one data resource, as a WSGI application.
 
-class GeneratedApp(Flask):
-    """The generated API of one data resource.
-
-    Every operation is a rule of Flask's; what is plainly a request for one is answered without them.
+    Every operation is a rule of a Flask application, which is made when it is first needed: what is plainly
+    a request for an operation is answered without it. Flask takes no rules after its first request, so each
+    data resource has another one.
     """
 
-    direct: DirectRoutes
+    def __init__(
+        self, resource: DataResource, servers: Servers, settings: Settings, authorize: Authorize
+    ) -> None:
+        self._version = resource.digest
+        self._servers = servers
+        self._authorize = authorize
+        self._max_body_bytes = settings.max_body_bytes
+        self._contexts = tuple(_contexts(resource, settings))
+        self._direct = DirectRoutes(
+            self._contexts,
+            servers,
+            authorize,
+            max_body_bytes=settings.max_body_bytes,
+            headers=[(VERSION_HEADER, resource.digest)],
+        )
 
-    def wsgi_app(
+    def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one WSGI request."""
-        answered = self.direct.answer(environ, start_response)
-        return super().wsgi_app(environ, start_response) if answered is None else answered
+        answered = self._direct.answer(environ, start_response)
+        return self.flask(environ, start_response) if answered is None else answered
+
+    @functools.cached_property
+    def flask(self) -> Flask:
+        """The Flask application that has every operation as a rule."""
+        app = Flask("data_resource_api.generated", static_folder=None)
+        app.url_rule_class = _Rule
+        app.config["MAX_CONTENT_LENGTH"] = self._max_body_bytes
+        app.url_map.strict_slashes = False
+        app.url_map.merge_slashes = False
+        operations: dict[str | None, Operation] = {}
+
+        def asks(endpoint: str | None) -> Security:
+            return operations[endpoint].security if endpoint in operations else ANY_TOKEN
+
+        _note_operations(app, operations)
+        ask_before_all(app, asks, self._authorize)
+        answer_errors(app)
+        app.after_request(_name_version(self._version))
+        for context in self._contexts:
+            operation = context.operation
+            for index, rule in enumerate(_rules(app, operation)):
+                endpoint = f"{operation.place}{' (lower case)' if index else ''}"
+                operations[endpoint] = operation
+                app.add_url_rule(
+                    rule,
+                    endpoint=endpoint,
+                    view_func=_view(context, self._servers),
+                    methods=[operation.verb.upper()],
+                    provide_automatic_options=False,
+                )
+        return app
 
 
-def build_flask_app(
-    resource: DataResource, servers: Servers, settings: Settings, authorize: Authorize
-) -> Flask:
-    """The generated API of one data resource.
-
-    Built afresh for every data resource: Flask does not take rules after its first request.
-    """
-    app = GeneratedApp("data_resource_api.generated", static_folder=None)
-    app.direct = DirectRoutes(
-        servers,
-        authorize,
-        max_body_bytes=settings.max_body_bytes,
-        headers=[(VERSION_HEADER, resource.digest)],
-    )
-    app.url_rule_class = _Rule
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    asks: dict[str | None, Security] = {}
-    ask_before_all(app, lambda endpoint: asks.get(endpoint, ANY_TOKEN), authorize)
-    answer_errors(app)
-    _note_operations(app, resource)
-    app.after_request(_name_version(resource.digest))
+def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationContext]:
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
@@ -86,7 +109,7 @@ def build_flask_app(
         allowed = [verb for verb in verbs[_shape_of_path(operation)] if verb != "DELETE"]
         if "GET" in allowed:
             allowed.append("HEAD")
-        context = OperationContext(
+        yield OperationContext(
             resource,
             operation,
             statements,
@@ -95,18 +118,6 @@ def build_flask_app(
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
         )
-        app.direct.add(context)
-        for index, rule in enumerate(_rules(app, operation)):
-            endpoint = f"{operation.place}{_LOWER_CASE if index else ''}"
-            asks[endpoint] = operation.security
-            app.add_url_rule(
-                rule,
-                endpoint=endpoint,
-                view_func=_view(context, servers),
-                methods=[operation.verb.upper()],
-                provide_automatic_options=False,
-            )
-    return app
 
 
 def ask_before_all(
@@ -140,15 +151,14 @@ class _Rule(Rule):
         return _no_url
 
 
-def _note_operations(app: Flask, resource: DataResource) -> None:
+def _note_operations(app: Flask, operations: Mapping[str | None, Operation]) -> None:
     """Write into the WSGI environment what a request is for, before anything can refuse it."""
-    operations = {operation.place: operation for operation in resource.operations}
 
     @app.url_value_preprocessor
     def note(endpoint: str | None, arguments: dict[str, Any] | None) -> None:
-        if endpoint is not None:
+        if endpoint in operations:
             environ = request.environ
-            environ[OPERATION] = operations[endpoint.removesuffix(_LOWER_CASE)]
+            environ[OPERATION] = operations[endpoint]
             environ[KEY] = arguments.get("key") if arguments else None
 
 

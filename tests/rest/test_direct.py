@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from data_resource_api.app import create_app
 from data_resource_api.generator import Generator
+from data_resource_api.rest.flask_app import GeneratedApi
 from data_resource_api.settings import Settings
 from tests.service import Database, entry, payload
 
@@ -88,7 +88,7 @@ HEADERS: list[dict[str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[Flask]:
+def api(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[GeneratedApi]:
     """A generated API, as the service has it in a worker."""
     database = Database(server_url)
     settings = Settings(
@@ -103,14 +103,14 @@ def app(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[F
     database.execute(
         "INSERT INTO people VALUES (1, 'One'), (2, 'Two'); INSERT INTO teams VALUES (1)"
     )
-    assert generator.current.app is not None
-    yield generator.current.app
+    assert generator.current.api is not None
+    yield generator.current.api
     generator.engine.dispose()
     database.drop()
 
 
 def ask(
-    app: Flask, way: Any, request: tuple[str, str, str, Any], headers: dict[str, str]
+    app: Any, request: tuple[str, str, str, Any], headers: dict[str, str]
 ) -> tuple[str, list[tuple[str, str]], bytes]:
     method, path, query, body = request
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -130,23 +130,24 @@ def ask(
     if body is not None:
         environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(sent))}
     answered: list[tuple[str, list[tuple[str, str]]]] = []
-    chunks = way(app, environ | headers, lambda status, told, *_: answered.append((status, told)))
+    chunks = app(environ | headers, lambda status, told, *_: answered.append((status, told)))
     whole = b"".join(chunks)
     ((status, told),) = answered
     return status, sorted((name.lower(), value) for name, value in told), whole
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: " ".join(map(str, request[:3])))
-def test_both_ways_give_the_same_answer(app: Flask, request_: tuple[str, str, str, Any]) -> None:
+def test_both_ways_give_the_same_answer(
+    api: GeneratedApi, request_: tuple[str, str, str, Any]
+) -> None:
     for headers in HEADERS:
-        directly = ask(app, type(app).wsgi_app, request_, headers)
-        by_flask = ask(app, Flask.wsgi_app, request_, headers)
+        directly = ask(api, request_, headers)
+        by_flask = ask(api.flask, request_, headers)
         assert directly == by_flask, headers
 
 
-def test_operations_are_answered_directly(app: Flask) -> None:
+def test_operations_are_answered_directly(api: GeneratedApi) -> None:
     """Or the test above compares Flask with itself."""
-    direct = app.direct  # type: ignore[attr-defined]
     for method, path in (
         ("GET", "/People"),
         ("GET", "/people/1"),
@@ -161,11 +162,11 @@ def test_operations_are_answered_directly(app: Flask) -> None:
             "CONTENT_LENGTH": "0",
             "wsgi.input": io.BytesIO(),
         }
-        assert direct.answer(environ, lambda *_: None) is not None, path
+        assert api._direct.answer(environ, lambda *_: None) is not None, path
 
 
-def test_a_body_that_ends_early_is_refused(app: Flask) -> None:
+def test_a_body_that_ends_early_is_refused(api: GeneratedApi) -> None:
     headers = {"CONTENT_LENGTH": "100"}
-    status, _, body = ask(app, type(app).wsgi_app, ("POST", "/people", "", {}), headers)
+    status, _, body = ask(api, ("POST", "/people", "", {}), headers)
     assert status == "400 BAD REQUEST"
     assert json.loads(body)["error"] == "The body ends before its Content-Length."
