@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.mock import MockConnection
 
 from data_resource_api.compiler.distribution import (
     Distribution,
@@ -95,15 +96,15 @@ class DataResource:
             if association_name(*association.columns) == name
         )
 
-    def create_tables(self, bind: sa.Engine | sa.Connection) -> None:
+    def create_tables(self, bind: sa.Engine | sa.Connection | MockConnection) -> None:
         """Run the DDL: every table, constraint and index, or none.
 
         Where entries state a distribution, the database must be a Citus coordinator.
 
         :raises sqlalchemy.exc.SQLAlchemyError: a table exists already, or the database refuses.
         """
-        one_message = isinstance(bind, sa.Engine | sa.Connection) and not self.distributions
-        if not one_message:  # a mock; or Citus, of which it is not known what it allows in one
+        # It is not known what Citus allows in one message.
+        if self.distributions or isinstance(bind, MockConnection):
             self.metadata.create_all(bind, checkfirst=False)
             return
         dialect = bind.dialect
