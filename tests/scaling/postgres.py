@@ -99,10 +99,13 @@ class Node:
         return found
 
     def signal(self, number: int) -> None:
-        """Send a signal to every process of the server."""
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        """Send a signal to every process of the server, those that are forked meanwhile too."""
+        told: set[int] = set()
+        while new := set(self.processes()) - told:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told |= new
 
     def kill(self) -> None:
         """SIGKILL, as when the machine loses its power."""
