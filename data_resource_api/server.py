@@ -25,6 +25,7 @@ from typing import Any, Final, NoReturn
 import sqlalchemy as sa
 from flask import Flask
 from granian import Granian
+from granian import _signals as granian_signals
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
@@ -46,6 +47,8 @@ logger = logging.getLogger("data_resource_api")
 DRAIN_SECONDS: Final = 25
 #: Seconds to wait for a port, which the workers of a service that was killed may be leaving.
 PORT_SECONDS: Final = 2
+#: Seconds in which a worker's loop begins, once granian's handler of signals is in place.
+SETTLE_SECONDS: Final = 1.0
 #: Seconds between a worker's looks at whether its master still is.
 WATCH_SECONDS: Final = 0.2
 #: The most workers by default: with as many, the embedded PostgreSQL has connections for all.
@@ -270,6 +273,24 @@ def _leave_signals_to_master() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # granian's comes when it serves
 
 
+def _hear_stop_while_starting() -> None:
+    """Keep a SIGTERM that comes between granian's handler and its loop, where granian loses it."""
+    signals: Any = granian_signals  # it has no types
+    set_signals = signals.set_sync_signals
+
+    def set_signals_and_wait() -> Any:
+        event = set_signals()
+        served = time.monotonic() + SETTLE_SECONDS
+
+        def stop(*_: object) -> None:
+            threading.Timer(max(0.0, served - time.monotonic()), event.set).start()
+
+        signals.set_main_signals(stop)
+        return event
+
+    signals.set_sync_signals = set_signals_and_wait
+
+
 @dataclass(frozen=True, slots=True)
 class _Worker:
     """Makes the application in a worker process, where granian calls it."""
@@ -281,6 +302,7 @@ class _Worker:
     def __call__(self) -> Flask:
         """The application; where it cannot be made, wait for the master to end this process."""
         _leave_signals_to_master()
+        _hear_stop_while_starting()
         threading.Thread(target=self._follow_master, name="follow", daemon=True).start()
         try:
             app = create_app(self.settings)
