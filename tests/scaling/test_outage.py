@@ -83,7 +83,7 @@ def test_a_database_that_is_stopped_for_long_means_503_and_no_lost_write(
 def test_a_database_that_hangs_holds_no_request_for_ever(service: Service, node: Node) -> None:
     """Every process of it is suspended: connections stay, and nothing is ever answered."""
     under_load(
-        service, node, 3, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT)
+        service, node, 6, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT)
     )
 
 
