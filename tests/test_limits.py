@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -77,12 +76,15 @@ def test_a_body_that_is_too_long_is_413(service: Service) -> None:
 
 
 def test_so_is_one_that_does_not_say_how_long_it_is(service: Service) -> None:
-    chunks = (b"[" * 10_000 for _ in range(10))
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-    with contextlib.closing(connection):
-        headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-        connection.request("POST", "/thing", chunks, headers, encode_chunked=True)
-        assert connection.getresponse().status == 413
+    head = (
+        f"POST /thing HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"2710\r\n" + b"[" * 10_000 + b"\r\n"
+    # In one go: the service answers, and closes the connection, before it has read the end.
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(head.encode() + chunk * 10 + b"0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_list_of_ids_is_bounded_by_the_body(tmp_path: Path, server_url: str) -> None:
