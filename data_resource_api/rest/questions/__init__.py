@@ -1,0 +1,1 @@
+"""Questions beyond a plain list: filters, orders, selections, embedded tables; PostgREST's grammar."""
