@@ -164,13 +164,13 @@ def disabled(
     possible += [
         couple  # type: ignore[misc]
         for pair in pairs
-        for couple in ((pair.left, pair.right), (pair.right, pair.left))
+        for couple in dict.fromkeys(((pair.left, pair.right), (pair.right, pair.left)))
     ]
     for table, related in possible:
         for shape, verb in KINDS:
             if (shape is Shape.RELATED) is not (related is not None):
                 continue
-            if shape is Shape.ROW and tables[table].key_field is None:
+            if shape is Shape.ROW and not tables[table].key:
                 continue
             route = _route(shape, table, related)
             if (route, verb) not in enabled:

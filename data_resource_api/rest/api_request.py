@@ -20,6 +20,7 @@ _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
 }
+
 _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
@@ -50,6 +51,7 @@ class ApiRequest:
     """One operation's intent.
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
+    :ivar reverse: a table's relationship to itself is looked at from the child's side.
     :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
     """
 
@@ -58,6 +60,7 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    reverse: bool = False
 
 
 def parse(
