@@ -7,6 +7,7 @@ not ASCII, a body in chunks …) is left to Flask, whose routes give the same an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -32,6 +33,8 @@ KEY: Final = "drg.key"
 
 #: Stands for a key in a path, whatever the document calls it.
 KEY_SEGMENT: Final = "{id}"
+
+_NOT_MODIFIED: Final = 304
 
 _STATUS_LINES: Final = {
     status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
@@ -129,18 +132,21 @@ class DirectRoutes:
                 media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                authorize=functools.partial(self._authorize, environ),
+                if_match=environ.get("HTTP_IF_MATCH", ""),
+                if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
             )
             reply = answer(context, self._servers, raw)
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
             reply = refuse(error, environ)
         if reply.created is not None:
             environ[KEY] = reply.created
-        headers = [
-            ("Content-Type", reply.media_type),
-            ("Content-Length", str(len(reply.body))),
-            *reply.headers.items(),
-            *self._headers,
-        ]
+        headers = [*reply.headers.items(), *self._headers]
+        if (
+            reply.status != _NOT_MODIFIED
+        ):  # which has no body, and says nothing of the one it stands for
+            headers.append(("Content-Type", reply.media_type))
+            headers.append(("Content-Length", str(len(reply.body))))
         start_response(_STATUS_LINES[reply.status], headers)
         return (reply.body,)
 
