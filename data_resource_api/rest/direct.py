@@ -141,12 +141,14 @@ class DirectRoutes:
             reply = refuse(error, environ)
         if reply.created is not None:
             environ[KEY] = reply.created
-        headers = [*reply.headers.items(), *self._headers]
-        if (
-            reply.status != _NOT_MODIFIED
-        ):  # which has no body, and says nothing of the one it stands for
-            headers.append(("Content-Type", reply.media_type))
-            headers.append(("Content-Length", str(len(reply.body))))
+        headers = [
+            ("Content-Type", reply.media_type),
+            ("Content-Length", str(len(reply.body))),
+            *reply.headers.items(),
+            *self._headers,
+        ]
+        if reply.status == _NOT_MODIFIED:
+            del headers[:2]  # it has no body, and says nothing of the one that it stands for
         start_response(_STATUS_LINES[reply.status], headers)
         return (reply.body,)
 

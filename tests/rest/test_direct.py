@@ -79,7 +79,7 @@ HEADERS: list[dict[str, str]] = [
     {"HTTP_DRG_POSITION": "x"},
     {"HTTP_IF_NONE_MATCH": "*"},
     {"HTTP_IF_MATCH": "*"},
-    {"HTTP_IF_MATCH": "\"x\""},
+    {"HTTP_IF_MATCH": '"x"'},
     {"HTTP_IF_MATCH": "x"},
     {"CONTENT_TYPE": "text/plain"},
     {"CONTENT_TYPE": "Application/Merge-Patch+JSON; charset=utf-8"},
