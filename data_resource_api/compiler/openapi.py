@@ -237,11 +237,8 @@ def _is_parameter(segment: str) -> bool:
 
 
 def _need_key(table: ResourceTable) -> None:
-    if table.key_field is None:
-        count = len(table.key) or "no"
-        raise LookupError(
-            f"{quote(table.name)} has {count} fields in its primary key; a row's path needs one"
-        )
+    if not table.key:
+        raise LookupError(f"{quote(table.name)} has no primary key; a row's path needs one")
 
 
 def served_document(api: Mapping[str, Any], *, locked: bool = False) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -77,6 +77,11 @@ def json_reply(status: int, value: object, headers: Mapping[str, str] | None = N
     return Reply(status, write_json(value), headers or {})
 
 
+def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """An answer with these headers too."""
+    return replace(reply, headers={**reply.headers, **headers})
+
+
 def created(path: str, key: object = None, text: str = "") -> Reply:
     """201, with ``Location`` where the row can be addressed.
 
@@ -105,9 +110,9 @@ def shown_key(fields: Sequence[Field], row: Sequence[Any]) -> Any:
 def key_text(fields: Sequence[Field], row: Sequence[Any]) -> str:
     """A key as it stands in a path."""
     shown = []
-    for field, value in zip(fields, row, strict=True):
-        value_shown = field.type.show(value) if field.type.show else value
-        shown.append(value_shown if isinstance(value_shown, str) else value)
+    for own, value in zip(fields, row, strict=True):
+        as_json = own.type.show(value) if own.type.show else value
+        shown.append(as_json if isinstance(as_json, str) else value)
     if len(shown) == 1 and isinstance(shown[0], int):
         return str(shown[0])
     return quote(write_key(shown), safe="~,")
