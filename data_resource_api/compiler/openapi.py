@@ -17,12 +17,7 @@ from urllib.parse import unquote
 
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.payload import Pair
-from data_resource_api.compiler.security import (
-    ANY_TOKEN,
-    Security,
-    read_security,
-    token_requirement,
-)
+from data_resource_api.compiler.security import ANY_TOKEN, Security, read_security
 from data_resource_api.compiler.tables import ResourceTable
 
 #: A path item's verbs; its other keys (parameters, summary, …) are not.
@@ -192,7 +187,7 @@ def _path_item(
 ) -> Mapping[str, Any]:
     if isinstance(stated, Mapping) and isinstance(stated.get("$ref"), str):
         try:
-            shared = _pointed_at(api, stated["$ref"])
+            shared = pointed_at(api, stated["$ref"])
         except LookupError:
             shared = None
         stated = {**(shared if isinstance(shared, Mapping) else {}), **stated}
@@ -202,7 +197,7 @@ def _path_item(
     return stated
 
 
-def _pointed_at(api: Mapping[str, Any], reference: str) -> object:
+def pointed_at(api: Mapping[str, Any], reference: str) -> object:
     """What a local ``$ref`` points at (RFC 6901).
 
     :raises LookupError: it points at nothing.
@@ -262,18 +257,6 @@ def _need_key(table: ResourceTable) -> None:
         )
 
 
-def served_document(api: Mapping[str, Any], *, locked: bool = False) -> Mapping[str, Any]:
-    """The document as clients get it: everything of the payload's, and this service as the server.
-
-    :param locked: operations that the document says nothing about need a token, so the document
-        tells clients that: with a root ``security``, if it has none.
-    """
-    served = {**api, "servers": [{"url": "/"}]}
-    if locked and "security" not in api:
-        served |= token_requirement(api)
-    return served
-
-
 def check_openapi(api: Mapping[str, Any], faults: Faults) -> None:
     """Note where the document breaks the rules of OpenAPI 3.0.
 
@@ -329,7 +312,7 @@ def _unusable_references(
                     )
                     continue
                 try:
-                    _pointed_at(api, item)
+                    pointed_at(api, item)
                 except LookupError:
                     yield join(place, key), f"{quote(item)} points at nothing."
             else:
