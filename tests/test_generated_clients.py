@@ -98,7 +98,9 @@ def generated(
     name = generate(folder, f"client_of_{request.param}", service)
     sys.path.insert(0, str(folder))
     try:
-        yield Generated(name, service.url)
+        generated = Generated(name, service.url)
+        with generated.client:
+            yield generated
     finally:
         sys.path.remove(str(folder))
 
@@ -106,7 +108,7 @@ def generated(
 def test_a_row_is_created_read_and_changed(generated: Generated) -> None:
     models = generated.models
     new = models.PeopleNew(
-        name="Ada", kind=models.PeopleNewKind.A, born=None, score=1.5, from_="London", tags=[1]
+        name="Ada", kind=models.PeopleNewKindType1.A, born=None, score=1.5, from_="London", tags=[1]
     )
     answer = generated.call("people.create_people", body=new)
     assert answer.status_code == 201
@@ -118,7 +120,7 @@ def test_a_row_is_created_read_and_changed(generated: Generated) -> None:
     assert (row.id, row.name, row.kind, row.born) == (key, "Ada", "a", None)
     assert (row.score, row.from_, row.tags) == (1.5, "London", [1])
 
-    change = models.PeopleChange(kind=models.PeopleChangeKind.B)
+    change = models.PeopleChange(kind=models.PeopleChangeKindType1.B)
     answer = generated.call("people.modify_people", key, body=change)
     assert answer.parsed.message == "Successfully updated resource."
     row = generated.call("people.read_people", key).parsed

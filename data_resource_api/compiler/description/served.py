@@ -13,7 +13,8 @@ from typing import Any, Final
 from data_resource_api.compiler.description.components import Components
 from data_resource_api.compiler.description.operations import Described, OperationDescription
 from data_resource_api.compiler.description.rows import DescribedTable
-from data_resource_api.compiler.openapi import Operation, pointed_at
+from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.openapi_rules import pointed_at
 from data_resource_api.compiler.security import token_requirement
 from data_resource_api.compiler.tables import ResourceTable
 
