@@ -15,13 +15,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from psycopg2 import errors as pg
 
+from data_resource_api.checking import compiled
 from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
 from data_resource_api.compiler.payload import payload_digest
 from data_resource_api.database import admin_schema
@@ -116,30 +118,23 @@ class Generator:
         :raises DatabaseDiffers: ``touch_database`` is false and the database is another.
         :raises Unavailable: the database or the storage cannot be written; nothing has changed.
         """
-        resource = compile_data_resource(document)
-        try:
-            with self.host.alone():
-                self._migrate()
-                with admin_schema.transaction(self.engine) as connection:
-                    live = admin_schema.live(connection)
-                    if live is not None and live.digest == resource.digest:
-                        resource = self._compile(live)
-                        stored = live.payload
-                    else:
-                        resource = self._install(connection, resource, live)
-                        stored = pretty_json(resource.payload.document)
-                    publish = self._stage(resource, stored)
-                publish()
-        except StorageError as error:
-            raise Unavailable(f"Nothing was generated: {error}") from error
-        except sa.exc.OperationalError as error:
-            late = isinstance(error.orig, pg.QueryCanceled)
-            reason = (
-                "a statement took longer than a generation may"
-                if late
-                else "the database cannot be reached"
-            )
-            raise Unavailable(f"Nothing was generated: {reason}.") from error
+        with (
+            compiled(document) as (resource, require_valid),
+            _unavailable_without_database(),
+            self.host.alone(),
+        ):
+            self._migrate()
+            with admin_schema.transaction(self.engine) as connection:
+                live = admin_schema.live(connection)
+                if live is not None and live.digest == resource.digest:
+                    resource = self._compile(live)
+                    stored = live.payload
+                else:
+                    resource = self._install(connection, resource, live)
+                    stored = pretty_json(resource.payload.document)
+                require_valid()
+                publish = self._stage(resource, stored)
+            publish()
         self.host.renew()
         self._reload(resource)
         _warn_of_public(resource)
@@ -328,7 +323,9 @@ class Generator:
             raise StorageError(f"{self.storage.place} is damaged. {error.detail}") from error
         if live is not None and admin_schema.was_live(connection, digest):
             return None
-        return compile_data_resource(document)
+        with compiled(document) as (resource, require_valid):
+            require_valid()
+            return resource
 
     def served_document(self, resource: DataResource) -> Mapping[str, object]:
         """The OpenAPI document as clients get it; where tokens are needed, it says so."""
@@ -420,6 +417,22 @@ class Generator:
         if not self._migrated:
             admin_schema.migrate(self.engine)
             self._migrated = True
+
+
+@contextmanager
+def _unavailable_without_database() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise Unavailable(f"Nothing was generated: {error}") from error
+    except sa.exc.OperationalError as error:
+        late = isinstance(error.orig, pg.QueryCanceled)
+        reason = (
+            "a statement took longer than a generation may"
+            if late
+            else "the database cannot be reached"
+        )
+        raise Unavailable(f"Nothing was generated: {reason}.") from error
 
 
 def _warn_of_public(resource: DataResource) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +17,15 @@ from data_resource_api.compiler.distribution import (
     distribute_on_create,
     read_distributions,
 )
-from data_resource_api.compiler.faults import Faults
+from data_resource_api.compiler.faults import BrokenRule, Faults
 from data_resource_api.compiler.names import ConstraintNames
 from data_resource_api.compiler.openapi import (
     Operation,
     Unmatched,
-    check_openapi,
     read_operations,
     served_document,
 )
+from data_resource_api.compiler.openapi_rules import broken_openapi_rules
 from data_resource_api.compiler.payload import Payload, check_payload, read_payload
 from data_resource_api.compiler.relationships import (
     Association,
@@ -132,6 +132,7 @@ def compile_data_resource(
     environment: Mapping[str, str] | None = None,
     associations: Mapping[str, PhysicalAssociation] | None = None,
     trusted: bool = False,
+    openapi_rules: Callable[[Mapping[str, Any]], Iterable[BrokenRule]] = broken_openapi_rules,
 ) -> DataResource:
     """Compile a Data Resource Generation Payload.
 
@@ -141,6 +142,7 @@ def compile_data_resource(
     :param environment: where the keys of protected fields are looked for (the process's own).
     :param associations: association tables of an existing database that have other names.
     :param trusted: the document has been compiled before, so JSON Schema and OpenAPI rules hold.
+    :param openapi_rules: tells which rules of OpenAPI the document's API breaks.
     :raises InvalidDocument: with every fault, each with its place in the Data Resource Schema.
     """
     faults = Faults()
@@ -162,6 +164,6 @@ def compile_data_resource(
     operations, unmatched = read_operations(payload.api, tables, payload.pairs, faults)
     if not (trusted or payload.ignore_validation):
         check_payload(payload, faults)
-        check_openapi(payload.api, faults)
+        faults.add_broken(openapi_rules(payload.api))
     faults.raise_if_any("The payload")
     return DataResource(payload, metadata, tables, associated, operations, unmatched, distributions)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from data_resource_api.errors import InvalidDocument
@@ -26,6 +27,18 @@ _JSON_NAMES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule of a schema that a document breaks.
+
+    :ivar missing: the names of which at least one is not there, where that is the rule.
+    """
+
+    place: str
+    message: str
+    missing: tuple[str, ...] = ()
+
+
 class Faults:
     """Collects faults; a place that has one already keeps the first, more telling one."""
 
@@ -38,20 +51,18 @@ class Faults:
         if message not in messages:
             messages.append(message)
 
-    def add_schema_errors(self, validator: Validator, document: Any, base: str = "") -> None:
-        """Note what a JSON Schema validator finds, where nothing better has been said."""
+    def add_broken(self, rules: Iterable[BrokenRule]) -> None:
+        """Note which rules a document breaks, where nothing better has been said."""
         known = frozenset(self._faults)
-        for error in validator.iter_errors(document):
-            leaf = _leaf(error)
-            place = join(base, *leaf.absolute_path)
-            stated: Any = leaf.validator_value
-            missing = leaf.validator == "required" and any(
-                fault == join(place, name) or fault.startswith(join(place, name) + ".")
-                for name in stated
+        for broken in rules:
+            missing = any(
+                fault == join(broken.place, name)
+                or fault.startswith(join(broken.place, name) + ".")
+                for name in broken.missing
                 for fault in known
             )
-            if place not in known and not missing:
-                self.add(place, schema_message(leaf))
+            if broken.place not in known and not missing:
+                self.add(broken.place, broken.message)
 
     def __bool__(self) -> bool:
         return bool(self._faults)
@@ -104,6 +115,15 @@ def quote(value: object) -> str:
     """A short quotation of a value that a client sent."""
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def broken_rules(validator: Validator, document: Any, base: str = "") -> Iterator[BrokenRule]:
+    """What a JSON Schema validator finds in a document, which stands at ``base``."""
+    for error in validator.iter_errors(document):
+        leaf = _leaf(error)
+        stated: Any = leaf.validator_value
+        missing = tuple(stated) if leaf.validator == "required" else ()
+        yield BrokenRule(join(base, *leaf.absolute_path), schema_message(leaf), missing)
 
 
 def _leaf(error: ValidationError) -> ValidationError:

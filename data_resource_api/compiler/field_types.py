@@ -11,6 +11,8 @@ from datetime import date, datetime, time
 from typing import Any, Final
 
 import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from data_resource_api.compiler.moments import DATE, DATETIME, TIME, Moment
 from data_resource_api.compiler.readers import (
@@ -73,6 +75,8 @@ class FieldType:
     """One Table Schema type.
 
     :ivar reader: a descriptor gives a function from a JSON value to the native value.
+    :ivar column: what PostgreSQL stores it as; the same as tableschema-sql has it, which takes 9 MiB
+        and a tenth of a second to load, so that a test compares them.
     :ivar bind: native value → what psycopg2 is handed.
     :ivar show: what psycopg2 hands back → what orjson writes; ``None`` where they are the same.
     :ivar openapi: how an OpenAPI 3.0 document describes it.
@@ -85,6 +89,7 @@ class FieldType:
     name: str
     reader: Callable[[Descriptor], Reader]
     openapi: Mapping[str, Any]
+    column: type[sa.types.TypeEngine[Any]] = sa.Text
     bind: Callable[[Any], Any] = _as_is
     show: Callable[[Any], object] | None = None
     ordered: bool = False
@@ -97,9 +102,22 @@ def _plain(read: Reader) -> Callable[[Descriptor], Reader]:
     return lambda descriptor: read
 
 
-def _moment(name: str, moment: Moment, openapi: Mapping[str, Any], **how: Any) -> FieldType:
+def _moment(
+    name: str,
+    moment: Moment,
+    openapi: Mapping[str, Any],
+    column: type[sa.types.TypeEngine[Any]],
+    **how: Any,
+) -> FieldType:
     return FieldType(
-        name, moment.reader, openapi, ordered=True, formats=None, check=moment.check_format, **how
+        name,
+        moment.reader,
+        openapi,
+        column,
+        ordered=True,
+        formats=None,
+        check=moment.check_format,
+        **how,
     )
 
 
@@ -112,20 +130,26 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
             "string", string_reader, _STRING, sized=True, formats=("default", *STRING_FORMATS)
         ),
         FieldType("any", any_reader, {}),
-        FieldType("integer", integer_reader, {"type": "integer"}, ordered=True),
+        FieldType("integer", integer_reader, {"type": "integer"}, sa.Integer, ordered=True),
         FieldType(
             "year",
             _plain(read_year),
             {"type": "integer", "minimum": 0, "maximum": 9999},
+            sa.Integer,
             ordered=True,
         ),
-        FieldType("number", number_reader, {"type": "number"}, show=_show_number, ordered=True),
-        FieldType("boolean", boolean_reader, {"type": "boolean"}),
-        FieldType("object", object_reader, {"type": "object"}, _bind_json, _show_json, sized=True),
+        FieldType(
+            "number", number_reader, {"type": "number"}, sa.Numeric, show=_show_number, ordered=True
+        ),
+        FieldType("boolean", boolean_reader, {"type": "boolean"}, sa.Boolean),
+        FieldType(
+            "object", object_reader, {"type": "object"}, JSONB, _bind_json, _show_json, sized=True
+        ),
         FieldType(
             "array",
             array_reader,
             {"type": "array", "items": {}},
+            JSONB,
             _bind_json,
             _show_json,
             sized=True,
@@ -134,6 +158,7 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
             "geojson",
             geojson_reader,
             {"type": "object"},
+            JSONB,
             _bind_json,
             _show_json,
             formats=("default", "topojson"),
@@ -146,12 +171,13 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
             {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"},
             ordered=True,
         ),
-        _moment("date", DATE, {"type": "string", "format": "date"}, bind=date.isoformat),
-        _moment("time", TIME, _STRING, bind=time.isoformat, show=_show_time),
+        _moment("date", DATE, {"type": "string", "format": "date"}, sa.Date, bind=date.isoformat),
+        _moment("time", TIME, _STRING, sa.Time, bind=time.isoformat, show=_show_time),
         _moment(
             "datetime",
             DATETIME,
             {"type": "string", "format": "date-time"},
+            sa.DateTime,
             bind=_bind_datetime,
             show=_show_datetime,
         ),

@@ -1,14 +1,12 @@
 """The embedded OpenAPI document is a whitelist: its path and verb pairs → ``Operation``s.
 
-connexion loads and validates the document. What becomes a route is read here: only the shapes that
-a data resource has, and only those that the document names. OpenAPI 3.0.3
+connexion validates the document (see ``openapi_rules``). What becomes a route is read here: only the
+shapes that a data resource has, and only those that the document names. OpenAPI 3.0.3
 <https://spec.openapis.org/oas/v3.0.3>.
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
+from data_resource_api.compiler.openapi_rules import pointed_at
 from data_resource_api.compiler.payload import Pair
 from data_resource_api.compiler.security import (
     ANY_TOKEN,
@@ -192,7 +191,7 @@ def _path_item(
 ) -> Mapping[str, Any]:
     if isinstance(stated, Mapping) and isinstance(stated.get("$ref"), str):
         try:
-            shared = _pointed_at(api, stated["$ref"])
+            shared = pointed_at(api, stated["$ref"])
         except LookupError:
             shared = None
         stated = {**(shared if isinstance(shared, Mapping) else {}), **stated}
@@ -200,23 +199,6 @@ def _path_item(
         faults.add(place, f"must be an object, not {json_name(stated)}.")
         return {}
     return stated
-
-
-def _pointed_at(api: Mapping[str, Any], reference: str) -> object:
-    """What a local ``$ref`` points at (RFC 6901).
-
-    :raises LookupError: it points at nothing.
-    """
-    found: object = api
-    for step in reference.removeprefix("#").split("/")[1:]:
-        name = unquote(step).replace("~1", "/").replace("~0", "~")
-        if isinstance(found, Mapping):
-            found = found[name]
-        elif isinstance(found, list) and name.isdecimal():
-            found = found[int(name)]
-        else:
-            raise LookupError(reference)
-    return found
 
 
 def _resolve(
@@ -272,68 +254,3 @@ def served_document(api: Mapping[str, Any], *, locked: bool = False) -> Mapping[
     if locked and "security" not in api:
         served |= token_requirement(api)
     return served
-
-
-def check_openapi(api: Mapping[str, Any], faults: Faults) -> None:
-    """Note where the document breaks the rules of OpenAPI 3.0.
-
-    Nothing outside the document is ever looked at: a ``$ref`` to elsewhere is a fault.
-    """
-    base = "api.apiSpec"
-    if not api:
-        return
-    version = api.get("openapi")
-    if not isinstance(version, str) or not version.startswith("3.0."):
-        stated = quote(api.get("swagger") if version is None else version)
-        faults.add(f"{base}.openapi", f'must be an OpenAPI 3.0 version like "3.0.3", not {stated}.')
-        return
-    unusable = list(_unusable_references(api, api, base))
-    for place, message in unusable:
-        faults.add(place, message)
-    if unusable:
-        return
-    with warnings.catch_warnings():
-        # Of starlette's, about its test client; connexion imports it and we do not use it.
-        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        from connexion.exceptions import InvalidSpecification
-        from connexion.spec import OpenAPISpecification, Specification, create_spec_validator
-
-    try:
-        document = copy.deepcopy(dict(api))
-        try:
-            Specification.load(document)
-        except InvalidSpecification as error:
-            validator = create_spec_validator(document)(OpenAPISpecification.openapi_schema)
-            faults.add_schema_errors(validator, document, base)
-            if not faults:
-                faults.add(base, f"is not valid: {error}.")
-    except RecursionError:
-        faults.add(base, "is nested too deeply, or a $ref leads back to itself.")
-    except Exception as error:  # noqa: BLE001
-        # Schemas of the document are run against their defaults: whatever that raises is its fault.
-        reason = str(error).partition("\n")[0][:200]
-        faults.add(base, f"cannot be understood: {type(error).__name__}: {reason}")
-
-
-def _unusable_references(
-    value: object, api: Mapping[str, Any], place: str
-) -> Iterator[tuple[str, str]]:
-    """The place of every ``$ref`` that leaves the document or points at nothing, and why."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == "$ref" and isinstance(item, str):
-                if not item.startswith("#/"):
-                    yield (
-                        join(place, key),
-                        f"{quote(item)} is outside the document, and only #/… is read.",
-                    )
-                    continue
-                try:
-                    _pointed_at(api, item)
-                except LookupError:
-                    yield join(place, key), f"{quote(item)} points at nothing."
-            else:
-                yield from _unusable_references(item, api, join(place, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unusable_references(item, api, join(place, index))

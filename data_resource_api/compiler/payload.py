@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
+from data_resource_api.compiler.faults import Faults, broken_rules, join, json_name, nearest, quote
 from data_resource_api.compiler.names import table_name_fault
 from data_resource_api.errors import InvalidDocument
 from data_resource_api.json_text import digest
@@ -106,7 +106,7 @@ def read_payload(document: object, faults: Faults) -> Payload:
         entries=entries,
         pairs=tuple(_pairs(data, entries, faults)),
         encryption=_root_encryption(document, schema, data),
-        api=_api(schema, faults),
+        api=read_api(schema, faults),
         touch_database=touch_database,
         ignore_validation="ignore_validation" in document,
         digest=payload_digest(document),
@@ -149,12 +149,13 @@ def find_schema(document: object) -> Mapping[str, Any]:
 
 def check_payload(payload: Payload, faults: Faults) -> None:
     """Note where the Data Resource Schema breaks its JSON Schema, and nothing better was said."""
-    faults.add_schema_errors(_validator("data-resource-generation-payload"), payload.schema)
+    validator = _validator("data-resource-generation-payload")
+    faults.add_broken(broken_rules(validator, payload.schema))
 
 
 def check_descriptor(descriptor: object, faults: Faults, base: str) -> None:
     """The same for a Table Schema descriptor alone, which stands at ``base``."""
-    faults.add_schema_errors(_validator("table-schema"), descriptor, base)
+    faults.add_broken(broken_rules(_validator("table-schema"), descriptor, base))
 
 
 def _mapping(value: object, place: str, faults: Faults) -> Mapping[str, Any]:
@@ -260,7 +261,8 @@ def _root_encryption(
     return {}
 
 
-def _api(schema: Mapping[str, Any], faults: Faults) -> Mapping[str, Any]:
+def read_api(schema: Mapping[str, Any], faults: Faults) -> Mapping[str, Any]:
+    """The OpenAPI document inside a Data Resource Schema; empty, and a fault, where there is none."""
     api = schema.get("api")
     spec = api.get("apiSpec") if isinstance(api, Mapping) else None
     if not isinstance(spec, Mapping):

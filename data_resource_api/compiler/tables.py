@@ -1,7 +1,7 @@
 """Table Schema descriptors → SQLAlchemy tables.
 
-tableschema-sql maps the types. Constraints are built here, as named SQLAlchemy constraints, because
-its own put a descriptor's text into DDL unquoted.
+Types are mapped as tableschema-sql maps them. Constraints are built here, as named SQLAlchemy
+constraints, because its own put a descriptor's text into DDL unquoted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
-from tableschema_sql.mapper import Mapper
 
 from data_resource_api.compiler.constraints import check_expression
 from data_resource_api.compiler.encryption import find_definition, index_column_name, protect
@@ -24,7 +23,6 @@ from data_resource_api.compiler.payload import Payload, TableEntry
 SCHEMA: Final = "public"
 
 _JSON_TYPES: Final = frozenset({"object", "array", "geojson"})
-_mapper = Mapper(prefix="", dialect="postgresql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +285,4 @@ def _column_type(field: Field) -> sa.types.TypeEngine[Any]:
         return field.protection.column_type()
     if field.type.name == "integer" and integer_range(field.descriptor) == BIGINT_RANGE:
         return sa.BigInteger()
-    mapped: type[sa.types.TypeEngine[Any]] = _mapper.convert_type(field.type.name) or sa.Text
-    return mapped()
+    return field.type.column()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
+from tableschema_sql.mapper import Mapper
 
 from data_resource_api import compile_data_resource
 from data_resource_api.compiler.data_resource import DataResource
+from data_resource_api.compiler.field_types import FIELD_TYPES
 from data_resource_api.compiler.patterns import postgresql_pattern
 from data_resource_api.rest.pages import Start
 from data_resource_api.rest.statements import AssociationStatements, TableStatements
@@ -31,6 +34,12 @@ def ddl(*entries: dict[str, Any], pairs: Any = ()) -> str:
 
 def folded(sql: str) -> str:
     return " ".join(sql.split())
+
+
+def test_column_types_are_those_of_tableschema_sql() -> None:
+    mapper = Mapper(prefix="", dialect="postgresql")
+    theirs = {name: mapper.convert_type(name) or sa.Text for name in FIELD_TYPES}
+    assert {name: row.column for name, row in FIELD_TYPES.items()} == theirs
 
 
 def test_a_table_has_named_constraints_and_quoted_names() -> None:
