@@ -102,9 +102,7 @@ class CsvSource(RowSource):
                 self.count += len(rows)
             self.count += 1
             stream.drain()
-            self.faults.add(
-                self.count, f"cannot be read, and what follows neither: {error}."
-            )
+            self.faults.add(self.count, f"cannot be read, and what follows neither: {error}.")
             return
         if rows:
             yield self.count + 1, rows
@@ -147,5 +145,3 @@ def _fault(column: CsvColumn, text: str) -> str | None:
     except FieldError as error:
         return str(error)
     return None
-
-

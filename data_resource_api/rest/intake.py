@@ -1,7 +1,7 @@
 """What adding many rows, or rows that may be there already, does: all of them, or none.
 
-A plan (see ``rest.plan``) of one transaction: stage the rows, find what is wrong with them, give them keys, and
-move them into the table.
+A plan (see ``rest.plan``) of one transaction: stage the rows, find what is wrong with them, give them keys,
+and move them into the table.
 """
 
 from __future__ import annotations
@@ -219,7 +219,9 @@ def _find_faults(context: OperationContext, intake: Intake) -> Steps:
 
 def _refuse(faults: RowFaults, kind: type[DrgError]) -> None:
     if faults.count:
-        raise kind("Nothing was added: rows clash with others, or are not complete.", faults.lines())
+        raise kind(
+            "Nothing was added: rows clash with others, or are not complete.", faults.lines()
+        )
 
 
 def _shown_key(context: OperationContext, row: Sequence[Any]) -> Any:

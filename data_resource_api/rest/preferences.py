@@ -62,13 +62,10 @@ def write_preferences(header: str) -> WritePreferences:
     stated = stated_preferences(header)
     resolution = stated.get("resolution")
     if resolution is not None and resolution not in set(Resolution):
-        known = " or ".join(Resolution)
+        known, near = " or ".join(Resolution), nearest(resolution, list(Resolution)) or "."
         raise BadRequest(
             "The Prefer header is wrong.",
-            [
-                f"resolution: must be {known}, not {quote(resolution)}"
-                f"{nearest(resolution, list(Resolution)) or '.'}"
-            ],
+            [f"resolution: must be {known}, not {quote(resolution)}{near}"],
         )
     return WritePreferences(
         Resolution(resolution) if resolution else None, stated.get("tx") == "rollback"

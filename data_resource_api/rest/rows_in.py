@@ -1,7 +1,7 @@
 """Rows that a client sends: each checked and bound, and every fault told with its row.
 
-A :class:`RowSource` is read by COPY as a file is: it checks rows as they are asked for and gives their text.
-Nothing is kept but a count, the first faults, and which sets of fields there were.
+COPY reads a :class:`RowSource` as it reads a file: rows are checked as they are asked for. Nothing is kept
+but a count, the first faults, and which sets of fields there were.
 """
 
 from __future__ import annotations
@@ -225,4 +225,3 @@ def staged_columns(table: ResourceTable, older: Sequence[Field]) -> tuple[str, .
         if field.protection is not None
     ]
     return (*map(str, table.fields), *indexes, *map(older_column, older))
-

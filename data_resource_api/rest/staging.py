@@ -1,8 +1,8 @@
 """Rows on their way into a table wait in a temporary one, which goes away with the transaction.
 
-COPY fills it; from there, SQL finds out which rows clash or refer to nothing, and moves all of them into the
-table in one statement for each set of fields. A staged row has its number ``n``, the number of its set of
-fields ``shape``, whether its key was ``drawn`` from the sequence, and its columns ``c0``, ``c1`` ….
+COPY fills it; from there, SQL finds out which rows clash or refer to nothing, and moves all of them into
+the table in one statement for each set of fields. A staged row has its number ``n``, the number of its set
+of fields ``shape``, whether its key was ``drawn`` from the sequence, and its columns ``c0``, ``c1`` ….
 """
 
 from __future__ import annotations
@@ -95,8 +95,10 @@ class Staging:
         self._columns = {name: f"c{index}" for index, name in enumerate(names)}
         self._rows = self._alias("s")
 
-    def _alias(self, name: str) -> sa.Alias:
-        columns = [sa.column(n) for n in ("n", "shape", "drawn", *self._columns.values())]
+    def _alias(self, name: str) -> Any:
+        columns: list[Any] = [
+            sa.column(n) for n in ("n", "shape", "drawn", *self._columns.values())
+        ]
         return sa.table(_NAME, *columns, schema="pg_temp").alias(name)
 
     def _staged(self, name: str, rows: Any = None) -> sa.ColumnElement[Any]:
@@ -116,7 +118,7 @@ class Staging:
             else self.table.c[name].label(label)
             for name, label in self._columns.items()
         ]
-        one = sa.literal_column("0")
+        one: sa.ColumnElement[Any] = sa.literal_column("0")
         selected = sa.select(
             sa.cast(one, sa.BigInteger).label("n"),
             sa.cast(one, sa.Integer).label("shape"),
@@ -164,8 +166,10 @@ class Staging:
         following = sa.func.nextval(
             sa.func.pg_get_serial_sequence(parameter("table"), parameter("column"))
         )
-        statement = sa.update(rows).where(rows.c[key].is_(None)).values(
-            {key: following, "drawn": sa.true()}
+        statement = (
+            sa.update(rows)
+            .where(rows.c[key].is_(None))
+            .values({key: following, "drawn": sa.true()})
         )
         if conflict and tuple(conflict) != tuple(self._resource.key):
             statement = statement.where(~self._exists(conflict, rows))
@@ -184,13 +188,15 @@ class Staging:
             compile_sql(
                 sa.update(rows)
                 .where(rows.c.drawn, sa.or_(taken, chosen))
-                .values({self._columns[name]: None})
-            ).replace(f"%({self._columns[name]})s", "NULL"),
+                .values({self._columns[name]: sa.null()})
+            ),
             {},
         )
 
     def _target(self) -> Any:
-        columns = [sa.column(n) for n in ("n", "shape", "drawn", *self._columns.values())]
+        columns: list[Any] = [
+            sa.column(n) for n in ("n", "shape", "drawn", *self._columns.values())
+        ]
         return sa.table(_NAME, *columns, schema="pg_temp")
 
     # ── moving into the table ────────────────────────────────────────────────────────────────────
@@ -313,7 +319,8 @@ class Staging:
         """Rows whose value another row has under an older key: their numbers."""
         assert field.protection is not None
         clash = sa.exists().where(
-            self.table.c[field.protection.index_column] == sa.any_(self._staged(older_column(field))),
+            self.table.c[field.protection.index_column]
+            == sa.any_(self._staged(older_column(field))),
             *([sa.not_(self._match(but))] if but else ()),
         )
         return Statement(self._first(sa.select(self._rows.c.n).where(clash)), {})
