@@ -11,6 +11,7 @@ from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
+from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
 from data_resource_api.rest.pages import Position, Start
 from data_resource_api.rest.row_streams import BodyStream
 
@@ -42,16 +43,20 @@ class RawRequest:
     :ivar prefer: the header, or an empty string.
     :ivar stream: the body where it is read as it comes, and ``body`` is empty.
     :ivar authorize: lets this caller do what asks for this, or refuses.
+    :ivar if_match: the header, or an empty string.
+    :ivar if_none_match: the header, or an empty string.
     """
 
     key: str
     parameters: Iterable[tuple[str, str]]
     media_type: str
     body: bytes
-    position: str = ""
+    position: str
+    authorize: Callable[[Security], None]
+    if_match: str = ""
+    if_none_match: str = ""
     prefer: str = ""
     stream: BodyStream | None = None
-    authorize: Callable[[Security], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class ApiRequest:
     :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
         none or has a stream.
     :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
+    :ivar conditions: ``conditions.NONE`` where the client states none.
+    :ivar authorize: as in :class:`RawRequest`.
     """
 
     operation: Operation
@@ -69,6 +76,8 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    conditions: Conditions
+    authorize: Callable[[Security], None]
     on_conflict: str = ""
 
 
@@ -93,6 +102,10 @@ def parse(
         limit=None if limit is None else min(limit, max_page_size),
         body=None if raw.stream is not None else _body(operation, raw, max_nesting),
         on_conflict=on_conflict,
+        conditions=read_conditions(raw.if_match, raw.if_none_match)
+        if raw.if_match or raw.if_none_match
+        else NONE,
+        authorize=raw.authorize,
     )
 
 

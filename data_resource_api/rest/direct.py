@@ -39,6 +39,8 @@ ROWS: Final = "drg.rows"
 #: Stands for a key in a path, whatever the document calls it.
 KEY_SEGMENT: Final = "{id}"
 
+_NOT_MODIFIED: Final = 304
+
 _STATUS_LINES: Final = {
     status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
 }
@@ -145,6 +147,8 @@ class DirectRoutes:
                 if streamed
                 else None,
                 authorize=functools.partial(self._authorize, environ),
+                if_match=environ.get("HTTP_IF_MATCH", ""),
+                if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
             )
             reply = answer(context, self._servers, raw)
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
@@ -156,6 +160,8 @@ class DirectRoutes:
             *reply.headers.items(),
             *self._headers,
         ]
+        if reply.status == _NOT_MODIFIED:
+            del headers[:2]  # it has no body, and says nothing of the one that it stands for
         start_response(_STATUS_LINES[reply.status], headers)
         return (reply.body,)
 

@@ -120,6 +120,11 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
         verbs[_shape_of_path(operation)].append(operation.verb.upper())
+    reading = {
+        _shape_of_path(operation): operation.security
+        for operation in resource.operations
+        if operation.verb == "get"
+    }
     for operation in resource.operations:
         allowed = [verb for verb in verbs[_shape_of_path(operation)] if verb != "DELETE"]
         if "GET" in allowed:
@@ -135,6 +140,8 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_body_bytes=settings.max_body_bytes,
             import_timeout=settings.import_timeout,
             import_slots=slots,
+            require_if_match=settings.require_if_match,
+            reading=reading.get(_shape_of_path(operation)),
         )
 
 
@@ -203,6 +210,8 @@ def _view(
             prefer=environ.get("HTTP_PREFER", ""),
             stream=stream,
             authorize=functools.partial(authorize, environ),
+            if_match=environ.get("HTTP_IF_MATCH", ""),
+            if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
         )
         reply = answer(context, servers, raw)
         note_outcome(environ, reply)

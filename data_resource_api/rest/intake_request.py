@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data_resource_api.compiler.faults import nearest, quote
-from data_resource_api.errors import BadRequest, Forbidden
+from data_resource_api.errors import BadRequest, Forbidden, PreconditionRequired
 from data_resource_api.rest.api_request import ApiRequest, RawRequest
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.csv_rows import CsvSource
@@ -91,12 +91,16 @@ def _conflict(
 def _check_changing(context: OperationContext, raw: RawRequest) -> None:
     """Who may add rows may not change them for that.
 
+    :raises PreconditionRequired: changes have to say which state they are made for, and a merge cannot.
     :raises Forbidden: neither PUT nor PATCH of a row is enabled, or this caller may use neither.
     """
+    if context.require_if_match:
+        raise PreconditionRequired(
+            "merge-duplicates cannot say which state of a row it knows; change rows with PUT or PATCH and "
+            "If-Match (DRG_REQUIRE_IF_MATCH)."
+        )
     refusal: Forbidden | None = None
     for security in context.changing:
-        if raw.authorize is None:
-            return
         try:
             raw.authorize(security)
         except Forbidden as error:

@@ -18,6 +18,7 @@ from data_resource_api.rest import transaction
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.intake import Intake, Refused, take_in
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.rows_in import too_slow
 from data_resource_api.rest.servers import POSITION_SQL, Server, Servers
 
 #: Seconds that PostgreSQL has to end the statement itself before its connection is closed.
@@ -60,9 +61,7 @@ def _run_told(servers: Servers, context: OperationContext, intake: Intake) -> Re
             "The connection to the database was lost; the rows may not have been added."
         ) from error
     except pg.QueryCanceled:
-        raise Unavailable(
-            f"The rows took longer than {context.import_timeout} seconds (DRG_IMPORT_TIMEOUT)."
-        ) from None
+        raise too_slow(context.import_timeout) from None
     except psycopg2.Error as error:
         raise _refused(error, context) from None  # PostgreSQL's words have values in them
     except Refused as refused:
@@ -99,6 +98,7 @@ def _run_on(
     borrowed: Any, server: Server, context: OperationContext, intake: Intake, tell_position: bool
 ) -> Reply:
     connection, seconds = borrowed.dbapi_connection, context.import_timeout
+    intake.source.limit(seconds)
     borrowed.info["drg_deadline"] = time.monotonic() + seconds + _GRACE
     rollback = intake.preferences.rollback
     with connection.cursor() as cursor:

@@ -6,13 +6,14 @@ but a count, the first faults, and which sets of fields there were.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from data_resource_api.compiler.faults import json_name, nearest
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.tables import ResourceTable
-from data_resource_api.errors import BadRequest, DrgError
+from data_resource_api.errors import BadRequest, DrgError, Unavailable
 from data_resource_api.rest.copy_text import NULL, copy_array, copy_text
 
 #: Faults that an answer names; of the others it says how many there are.
@@ -100,6 +101,8 @@ class RowSource:
         self.faults = RowFaults()
         self._failure: DrgError | None = None
         self._texts: Iterator[bytes] | None = None
+        self._seconds = 0
+        self._deadline = float("inf")
 
     def chunks(self) -> Iterator[bytes]:
         """The rows' text, checked; none after a fault.
@@ -107,6 +110,10 @@ class RowSource:
         :raises DrgError: the rest cannot be read.
         """
         raise NotImplementedError
+
+    def limit(self, seconds: int) -> None:
+        """Give up after this time: PostgreSQL ends no statement that waits for its client."""
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
 
     def read(self, _: int = -1) -> bytes:
         """The next chunk, nothing at the end.
@@ -116,6 +123,8 @@ class RowSource:
         if self._texts is None:
             self._texts = self.chunks()
         try:
+            if time.monotonic() > self._deadline:
+                raise too_slow(self._seconds)
             return next(self._texts, b"")
         except DrgError as failure:
             self._failure = failure
@@ -151,6 +160,11 @@ class RowSource:
                 )
             number = self.shapes[names] = len(self.shapes)
         return number
+
+
+def too_slow(seconds: int) -> Unavailable:
+    """The refusal of rows that take too long."""
+    return Unavailable(f"The rows took longer than {seconds} seconds (DRG_IMPORT_TIMEOUT).")
 
 
 class ObjectSource(RowSource):

@@ -317,6 +317,16 @@ def test_merging_needs_put_or_patch_and_adding_does_not(tmp_path: Path, server_u
         assert upsert(service, "/codes", {"code": "a", "label": "A"}, IGNORE).status_code == 201
 
 
+def test_a_merge_cannot_say_what_it_knows_where_changes_must(
+    tmp_path: Path, server_url: str
+) -> None:
+    with running(tmp_path, server_url, workers=1, DRG_REQUIRE_IF_MATCH="1") as service:
+        service.generate(payload(CODES))
+        body = {"code": "a", "label": "A"}
+        assert upsert(service, "/codes", body).status_code == 428
+        assert upsert(service, "/codes", body, IGNORE).status_code == 201
+
+
 def test_merging_many_at_once_loses_nothing(service: Service) -> None:
     body = [{"code": f"c{n}", "label": "x"} for n in range(20)]
     with ThreadPoolExecutor(8) as threads:
