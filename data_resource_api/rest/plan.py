@@ -31,7 +31,8 @@ from data_resource_api.rest.pages import (
     page_links,
     planned_rows,
 )
-from data_resource_api.rest.response import Reply, created, json_reply, key_text, shown_key
+from data_resource_api.rest.response import Reply, created, json_reply, shown_key
+from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
     Statement,
     keyed,
@@ -40,40 +41,6 @@ from data_resource_api.rest.statements import (
 
 #: How often a generated key that a client's row has taken in between is drawn again.
 _MOST_DRAWS: Final = 10
-
-
-# ── rows in ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The given fields, bound, in the table's order; and what is wrong, one line per field."""
-    bound: dict[str, Any] = {}
-    faults: dict[str, str] = {}
-    for name, field in table.fields.items():
-        if name not in body or (field.generated and body[name] is None):
-            continue
-        try:
-            bound[name] = field.bind(body[name])
-        except FieldError as error:
-            faults[name] = f"{name}: {error}"
-    for field in table.searchable_fields:
-        if field.name in bound and field.protection is not None:
-            bound[field.protection.index_column] = field.index(body[field.name])
-    lines = [*faults.values()]
-    lines += [
-        f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
-        for name in body
-        if name not in table.fields
-    ]
-    return bound, lines
-
-
-def _missing(table: ResourceTable, body: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name}: is required."
-        for name, field in table.fields.items()
-        if field.required and name not in body
-    ]
 
 
 def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
@@ -132,8 +99,8 @@ def _read(context: OperationContext, request: ApiRequest) -> Plan:
 
 def _create(context: OperationContext, request: ApiRequest) -> Plan:
     table = context.table
-    bound, faults = _bind_row(table, request.body)
-    _refuse(table, faults + _missing(table, request.body))
+    bound, faults = bind_row(table, request.body)
+    _refuse(table, faults + missing(table, request.body))
     names, parameters = tuple(bound), numbered(bound.values())
     generate = context.statements.generated and table.key[0] not in bound
     yield from _refuse_clashes(context, request.body)
@@ -147,13 +114,7 @@ def _create(context: OperationContext, request: ApiRequest) -> Plan:
         rows = yield Statement(
             context.statements.insert_sql(names_with_key, True), numbered(values)
         )
-    return _created(context, rows[0])
-
-
-def _created(context: OperationContext, row: Sequence[Any]) -> Reply:
-    if not context.keys:
-        return created(context.path)
-    return created(context.path, shown_key(context.keys, row), key_text(context.keys, row))
+    return created(context.path, context.keys, rows[0])
 
 
 def _change(
@@ -174,7 +135,7 @@ def _change(
             same = False
         if not same:
             wrong.append(f"{name}: is {quote(stated)} and the path says {quote(request.key)}.")
-    bound, faults = _bind_row(table, body)
+    bound, faults = bind_row(table, body)
     _refuse(table, wrong + faults)
     return key, bound
 
@@ -213,12 +174,12 @@ def _replace(context: OperationContext, request: ApiRequest) -> Plan:
     rows = yield update
     if rows:
         return _updated(context, rows[0])
-    _refuse(table, _missing(table, {**bound, **key}))
+    _refuse(table, missing(table, {**bound, **key}))
     # The key comes after the fields, whose numbers are taken.
     insert = context.statements.insert_sql((*bound, *key), True)
     rows = yield Statement(insert, numbered([*bound.values(), *key.values()]))
     if rows:
-        return _created(context, rows[0])
+        return created(context.path, context.keys, rows[0])
     rows = yield update  # somebody else has just created it
     if not rows:
         raise context.not_found(request.key)

@@ -25,6 +25,7 @@ class Reply:
     """An HTTP answer.
 
     :ivar created: the key of the row that there is now, a list of a composite key's values.
+    :ivar rows: how many rows a write took in, where it takes in many.
     """
 
     status: int
@@ -32,6 +33,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     created: object = None
+    rows: int | None = None
 
 
 class RowWriter:
@@ -82,16 +84,17 @@ def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
     return replace(reply, headers={**reply.headers, **headers})
 
 
-def created(path: str, key: object = None, text: str = "") -> Reply:
+def created(path: str, fields: Sequence[Field], row: Sequence[Any]) -> Reply:
     """201, with ``Location`` where the row can be addressed.
 
-    :param key: the row's, as JSON has it; ``None`` in a table without one.
-    :param text: the same as it stands in a path.
+    :param fields: of the primary key, none in a table without one.
+    :param row: their values.
     """
     body: dict[str, object] = {"message": "Successfully added new resource."}
-    if key is None:
+    if not fields:
         return json_reply(201, body)
-    body["id"] = key
+    body["id"] = shown_key(fields, row)
+    text = key_text(fields, row)
     headers = {"Location": f"{path}/{text}"}
     return Reply(201, write_json(body), headers, created=text)
 
