@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from data_resource_api.compiler.faults import json_name, nearest, quote
 from data_resource_api.compiler.openapi import Kind, Operation
+from data_resource_api.compiler.security import Security
+from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.pages import Position, Start
+from data_resource_api.rest.questions.asking import (
+    BARE,
+    FORM,
+    QUESTION_PARAMETERS,
+    asked_question,
+    divide_body,
+    form_parameters,
+    with_equal,
+)
+from data_resource_api.rest.questions.grammar import shortened
+from data_resource_api.rest.questions.syntax import Question
 
 DEFAULT_LIMIT: Final = 20
 _LARGEST: Final = 2**63 - 1
 
-#: The parameters of a query string, per kind; the others take none.
+#: The parameters that say which page is asked for, per kind; a question has others beside them.
 _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
@@ -36,13 +49,19 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
+    :ivar authorize: lets this caller do what asks for this, or raises Unauthorized, Forbidden or Unavailable.
+    :ivar accept: the header, or an empty string.
+    :ivar prefer: the header, or an empty string.
     """
 
     key: str
     parameters: Iterable[tuple[str, str]]
     media_type: str
     body: bytes
-    position: str = ""
+    position: str
+    authorize: Callable[[Security], None]
+    accept: str = ""
+    prefer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,10 @@ class ApiRequest:
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
     :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
+    :ivar authorize: as in :class:`RawRequest`.
+    :ivar question: ``None`` where nothing is asked beyond a plain page, row or equality.
+    :ivar asked: the parameters that the question came with, for links.
+    :ivar bare: the answer is to be the list of rows alone.
     """
 
     operation: Operation
@@ -58,39 +81,74 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    authorize: Callable[[Security], None]
+    question: Question | None = None
+    asked: Sequence[tuple[str, str]] = ()
+    bare: bool = False
 
 
 def parse(
-    operation: Operation, raw: RawRequest, *, max_page_size: int, max_nesting: int
+    operation: Operation,
+    raw: RawRequest,
+    table: ResourceTable,
+    *,
+    max_page_size: int,
+    max_nesting: int,
 ) -> ApiRequest:
-    """Check a request against what every table has in common.
+    """Check a request against what every table has in common, and its names against its table's.
 
     :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
     :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
     """
-    position, limit = _page(operation, raw.parameters)
-    if limit is None and operation.kind is Kind.LIST:
+    kind = operation.kind
+    faults: list[str] = []
+    body, parameters = _body(operation, raw, max_nesting), raw.parameters
+    known = _PARAMETERS.get(kind, ())
+    asks = QUESTION_PARAMETERS.get(kind)
+    if kind is Kind.QUERY:
+        body, said = _divided(body, table, (*known, *QUESTION_PARAMETERS[kind]), faults)
+        parameters = [*parameters, *said]
+    others: list[tuple[str, str]] = []
+    position, limit = _page(known, parameters, others, faults)
+    bare = bool(asks) and BARE in raw.accept
+    question = None
+    if asks is None:
+        faults += [_unknown(name, known) for name, _ in others]
+    elif others or bare or "count" in raw.prefer:
+        question = asked_question(kind, table, others, (*known, *asks), raw.prefer, faults)
+    if faults:
+        raise BadRequest("The query string is wrong.", faults)
+    if kind is Kind.QUERY:
+        if question is not None:
+            question = with_equal(question, table, body)
+        elif not body:
+            raise BadRequest("The body must name at least one field to look for.")
+    if limit is None and kind is Kind.LIST:
         limit = DEFAULT_LIMIT
     return ApiRequest(
         operation=operation,
         key=raw.key,
         position=position,
         limit=None if limit is None else min(limit, max_page_size),
-        body=_body(operation, raw, max_nesting),
+        body=body,
+        authorize=raw.authorize,
+        question=question,
+        asked=others,
+        bare=bare,
     )
 
 
 def _page(
-    operation: Operation, parameters: Iterable[tuple[str, str]]
+    known: Sequence[str],
+    parameters: Iterable[tuple[str, str]],
+    others: list[tuple[str, str]],
+    faults: list[str],
 ) -> tuple[Position, int | None]:
-    known = _PARAMETERS.get(operation.kind, ())
     numbers: dict[str, int] = {}
     cursor: dict[str, str] = {}
-    faults: list[str] = []
     for name, text in parameters:
         if name not in known:
-            takes = f"; it takes {', '.join(known)}" if known else "; it takes none"
-            faults.append(f"{name}: is not a parameter here{nearest(name, known) or takes + '.'}")
+            others.append((name, text))
         elif name in numbers or name in cursor:
             faults.append(f"{name}: is given twice.")
         elif name in _CURSORS:
@@ -101,14 +159,34 @@ def _page(
             least = 0 if name == "offset" else 1
             digits = text.isascii() and text.isdigit() and len(text) <= 19
             if not digits or not least <= int(text) <= _LARGEST:
-                faults.append(f"{name}: must be a whole number from {least} on, not {quote(text)}.")
+                faults.append(
+                    f"{name}: must be a whole number from {least} on, not {quote(text)}"
+                    f"{_as_field(name, text)}."
+                )
                 continue
             numbers[name] = int(text)
     if len(cursor) > 1:
         faults.append(f"{' and '.join(cursor)}: only one of them can say where the page is.")
-    if faults:
-        raise BadRequest("The query string is wrong.", faults)
     return _position(numbers.get("offset", 0), cursor), numbers.get("limit")
+
+
+def _as_field(name: str, text: str) -> str:
+    """A parameter that was taken for a field: where the field is compared."""
+    return f" (a field of this name is compared by and=({name}.eq.3))" if "." in text else ""
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    takes = f"; it takes {', '.join(known)}." if known else "; it takes none."
+    return f"{shortened(name)}: is not a parameter here{nearest(name, known) or takes}"
+
+
+def _divided(
+    body: Any, table: ResourceTable, known: Sequence[str], faults: list[str]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What the body of a query compares for equality, and what it says in the grammar."""
+    if isinstance(body, list):
+        return {}, body
+    return divide_body(body, table.fields, known, faults)
 
 
 def _position(offset: int, cursor: Mapping[str, str]) -> Position:
@@ -127,6 +205,8 @@ def is_json(media_type: str) -> bool:
 def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
     if operation.kind not in TAKES_BODY:
         return None
+    if operation.kind is Kind.QUERY and raw.media_type == FORM:
+        return form_parameters(raw.body)
     if not is_json(raw.media_type):
         raise UnsupportedMediaType(
             f"The body must be application/json, not {quote(raw.media_type or 'unnamed')}."
@@ -136,6 +216,4 @@ def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
         return body if isinstance(body, list) else [body]
     if not isinstance(body, dict):
         raise BadRequest(f"The body must be a JSON object, not {json_name(body)}.")
-    if operation.kind is Kind.QUERY and not body:
-        raise BadRequest("The body must name at least one field to look for.")
     return body

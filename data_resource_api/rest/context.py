@@ -9,6 +9,7 @@ from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.faults import quote
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.keys import field_value, read_key
@@ -24,6 +25,7 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar readable: the tables that can be listed, and what their GET asks for.
     """
 
     def __init__(
@@ -36,7 +38,10 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        readable: Mapping[str, Security],
     ) -> None:
+        self.resource = resource
+        self.readable = readable
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
         self.statements = statements[operation.table]

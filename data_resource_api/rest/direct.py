@@ -7,6 +7,7 @@ not ASCII, a body in chunks …) is left to Flask, whose routes give the same an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -129,6 +130,9 @@ class DirectRoutes:
                 media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                authorize=functools.partial(self._authorize, environ),
+                accept=environ.get("HTTP_ACCEPT", ""),
+                prefer=environ.get("HTTP_PREFER", ""),
             )
             reply = answer(context, self._servers, raw)
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)

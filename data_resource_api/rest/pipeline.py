@@ -5,9 +5,10 @@ from __future__ import annotations
 from data_resource_api.rest.api_request import RawRequest, parse
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.plan import PLANS
+from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
-from data_resource_api.rest.transaction import run
+from data_resource_api.rest.transaction import DatabaseFailed, run
 
 
 def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Reply:
@@ -19,8 +20,16 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     request = parse(
         context.operation,
         raw,
+        context.table,
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
     position = read_position(raw.position)
-    return run(servers, kind, lambda: PLANS[kind](context, request), position, context.index_fields)
+    try:
+        return run(
+            servers, kind, lambda: PLANS[kind](context, request), position, context.index_fields
+        )
+    except DatabaseFailed as error:
+        if request.question is None:
+            raise
+        raise refused_question(error) from None
