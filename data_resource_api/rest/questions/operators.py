@@ -1,4 +1,24 @@
-OPERATORS = {
-    name: None
-    for name in "eq neq gt gte lt lte like ilike match imatch is isdistinct in cs cd ov fts plfts phfts wfts".split()
-}
+OPERATORS = dict.fromkeys(
+    [
+        "eq",
+        "neq",
+        "gt",
+        "gte",
+        "lt",
+        "lte",
+        "like",
+        "ilike",
+        "match",
+        "imatch",
+        "is",
+        "isdistinct",
+        "in",
+        "cs",
+        "cd",
+        "ov",
+        "fts",
+        "plfts",
+        "phfts",
+        "wfts",
+    ]
+)

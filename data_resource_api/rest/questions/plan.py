@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from data_resource_api.compiler.openapi import Kind
-from data_resource_api.compiler.security import Security
-from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, MessageNotFound
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
@@ -17,6 +15,7 @@ from data_resource_api.rest.context import OperationContext, Rows
 from data_resource_api.rest.keys import key_texts
 from data_resource_api.rest.pages import BACKWARDS, Start, page_links, planned_rows
 from data_resource_api.rest.questions.asking import BARE
+from data_resource_api.rest.questions.rights import ReadingRights, Unlisted
 from data_resource_api.rest.questions.sql import Asked, ask
 from data_resource_api.rest.questions.syntax import Condition, Counting, FieldPath, Question
 from data_resource_api.rest.response import Reply, json_reply
@@ -28,41 +27,23 @@ Plan = Generator[Statement, Rows, Reply]
 _PLAIN = "~,()*!.:'"
 
 
-def reading_rights(context: OperationContext, request: ApiRequest) -> Callable[[str], None]:
-    """Raises for the tables that this caller may not list.
-
-    What cannot be listed by anybody is for everybody as if it did not exist: a ``LookupError``. A caller
-    who only lacks a scope is told so, as by the table's own GET.
-    """
-
-    def check(table: str) -> None:
-        security = context.readable[table]
-        request.authorize(security)
-
-    return check
-
-
-def _asked(context: OperationContext, request: ApiRequest, question: Question) -> Asked:
+def _ask(context: OperationContext, request: ApiRequest, question: Question) -> Asked:
     """The question with its SQL.
 
     :raises BadRequest: it cannot be asked of this table.
     :raises Forbidden: this caller may not ask it.
     """
-    if (question.filters or question.order) and context.operation.kind is not Kind.LIST:
-        _check_readable(context, request.authorize)
-    return ask(question, context.table, context.resource, reading_rights(context, request))
-
-
-def _check_readable(context: OperationContext, authorize: Callable[[Security], None]) -> None:
-    """See that the caller may list the table whose rows are compared or ordered."""
-    table: ResourceTable = context.table
-    security = context.readable.get(table.name)
-    if security is None:
-        raise BadRequest(
-            "The question cannot be asked.",
-            [f"{table.name}: cannot be listed, and so its fields are compared for equality only."],
-        )
-    authorize(security)
+    rights = ReadingRights(context.readable, request.authorize)
+    if (question.filters or question.order) and context.operation.kind is Kind.QUERY:
+        table = context.table.name
+        try:
+            rights(table)
+        except Unlisted:
+            raise BadRequest(
+                "The question cannot be asked.",
+                [f"{table}: its rows cannot be listed, and so they are found by equality alone."],
+            ) from None
+    return ask(question, context.table, context.resource, rights)
 
 
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────
@@ -73,7 +54,7 @@ def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
     question, position, limit = request.question, request.position, request.limit
     assert question is not None
     assert limit is not None
-    asked = _asked(context, request, question)
+    asked = _ask(context, request, question)
     start, backwards = position.start, position.start in BACKWARDS
     if start is not Start.OFFSET and not asked.keyed:
         name = "from" if start is Start.END else start
@@ -144,12 +125,7 @@ def read_asked(context: OperationContext, request: ApiRequest) -> Plan:
         Condition(FieldPath(str(field.name)), "eq", text)
         for field, text in zip(context.keys, texts, strict=True)
     )
-    asked = ask(
-        replace(question, filters=conditions),
-        context.table,
-        context.resource,
-        reading_rights(context, request),
-    )
+    asked = _ask(context, request, replace(question, filters=conditions))
     rows = yield asked.page(1, 0, Start.OFFSET, {"offset": 0})
     if not rows:
         raise context.not_found(request.key)
@@ -160,7 +136,7 @@ def query_asked(context: OperationContext, request: ApiRequest) -> Plan:
     """The rows that a question in a body finds, all of them where no limit is given."""
     question, offset = request.question, request.position.offset
     assert question is not None
-    asked = _asked(context, request, question)
+    asked = _ask(context, request, question)
     most = context.max_page_size
     limit = most if request.limit is None else request.limit
     rows = [*(yield asked.page(limit + 1, offset, Start.OFFSET, {"offset": offset}))]

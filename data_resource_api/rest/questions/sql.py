@@ -1,13 +1,15 @@
 # STUB
-import sqlalchemy as sa
-from data_resource_api.rest.questions.syntax import *
-from data_resource_api.rest.statements import Statement
-from data_resource_api.rest.response import RowWriter
-from data_resource_api.rest.pages import Start, cursors, BACKWARDS
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
-from data_resource_api.errors import BadRequest
-from data_resource_api.compiler.faults import nearest
 import operator as op
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+
+from data_resource_api.compiler.faults import nearest
+from data_resource_api.errors import BadRequest
+from data_resource_api.rest.pages import BACKWARDS, Start, cursors
+from data_resource_api.rest.questions.syntax import *
+from data_resource_api.rest.response import RowWriter
+from data_resource_api.rest.statements import Statement
 
 D = PGDialect_psycopg2()
 
