@@ -49,7 +49,8 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
-    :ivar authorize: lets this caller do what asks for this, or raises Unauthorized, Forbidden or Unavailable.
+    :ivar authorize: lets this caller do what asks for this, or raises Unauthorized, Forbidden or
+        Unavailable.
     :ivar accept: the header, or an empty string.
     :ivar prefer: the header, or an empty string.
     """

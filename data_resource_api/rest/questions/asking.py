@@ -125,7 +125,7 @@ def with_equal(question: Question, table: ResourceTable, equal: Mapping[str, Any
     if unknown:
         raise BadRequest("The query cannot be asked.", unknown)
     conditions = tuple(_equality(table, name, value) for name, value in equal.items())
-    places = {condition: condition.field.name for condition in conditions}
+    places: dict[object, str] = {condition: condition.field.name for condition in conditions}
     return replace(
         question,
         filters=(*question.filters, *conditions),

@@ -34,7 +34,8 @@ def schools() -> dict[str, Any]:
 PEOPLE = """
 INSERT INTO school VALUES (1, 'North', 'Oslo'), (2, 'South', 'Rome'), (3, 'Empty', 'Bern');
 INSERT INTO people VALUES
-  (1, 'Ann Smith', 17, 1.70, true, '2001-05-17', '["a", "b"]', '{"city": "Oslo", "geo": {"lat": 59}}', 3, 'x', 1),
+  (1, 'Ann Smith', 17, 1.70, true, '2001-05-17', '["a", "b"]', '{"city": "Oslo", "geo": {"lat": 59}}',
+   3, 'x', 1),
   (2, 'Bob', 18, 1.80, false, '2000-01-01', '["b"]', '{"city": "Rome"}', 4, 'y', 1),
   (3, 'Cy, "C."', 21, 1.65, true, NULL, '[]', NULL, 3, NULL, 2),
   (4, 'smithers', 40, NULL, NULL, '1980-12-31', NULL, '{"city": null}', NULL, 'x', 2),
