@@ -56,6 +56,15 @@ def test_a_question_finds_its_rows(service: Service, query: str, expected: list[
     assert ids(response.json()["people"]) == expected
 
 
+def test_a_question_that_is_asked_often_is_answered_the_same(service: Service) -> None:
+    """Also once a connection has prepared it."""
+    with requests.Session() as session:
+        for query, expected in FOUND:
+            for _ in range(8):
+                found = session.get(f"{service.url}/people?{query}", timeout=60).json()["people"]
+                assert ids(found) == expected, query
+
+
 @pytest.mark.parametrize(("query", "expected"), FOUND, ids=[query for query, _ in FOUND])
 def test_a_question_can_stand_in_the_body_of_a_query(
     service: Service, query: str, expected: list[int]

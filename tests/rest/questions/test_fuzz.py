@@ -34,7 +34,8 @@ VALUES = [
 ]  # fmt: skip
 SELECTS = [
     "", "*", "id", "id,name", "*,school(*)", "school!inner(name),id", "club(*,people(id))", "hidden(*)",
-    "*,hidden(*)", "school(people(school(people(id))))", "x:address->geo,tags", "people(*)", "x:hidden(name)",
+    "*,hidden(*)", "school(people(school(people(id))))", "x:address->geo,tags", "people(*)",
+    "x:hidden(name)",
     "school!hidden(*)", "school(hidden(*))",
 ]  # fmt: skip
 
