@@ -12,6 +12,7 @@ from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
+from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
 from data_resource_api.rest.pages import Position, Start
 from data_resource_api.rest.questions.asking import (
     BARE,
@@ -24,6 +25,7 @@ from data_resource_api.rest.questions.asking import (
 )
 from data_resource_api.rest.questions.grammar import shortened
 from data_resource_api.rest.questions.syntax import Question
+from data_resource_api.rest.row_streams import BodyStream
 
 DEFAULT_LIMIT: Final = 20
 _LARGEST: Final = 2**63 - 1
@@ -32,6 +34,7 @@ _LARGEST: Final = 2**63 - 1
 _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
+    Kind.CREATE: ("on_conflict",),
 }
 _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
@@ -49,10 +52,12 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
-    :ivar authorize: lets this caller do what asks for this, or raises Unauthorized, Forbidden or
-        Unavailable.
     :ivar accept: the header, or an empty string.
     :ivar prefer: the header, or an empty string.
+    :ivar stream: the body where it is read as it comes, and ``body`` is empty.
+    :ivar authorize: lets this caller do what asks for this, or refuses.
+    :ivar if_match: the header, or an empty string.
+    :ivar if_none_match: the header, or an empty string.
     """
 
     key: str
@@ -61,8 +66,11 @@ class RawRequest:
     body: bytes
     position: str
     authorize: Callable[[Security], None]
+    if_match: str = ""
+    if_none_match: str = ""
     accept: str = ""
     prefer: str = ""
+    stream: BodyStream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +78,14 @@ class ApiRequest:
     """One operation's intent.
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
-    :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
-    :ivar authorize: as in :class:`RawRequest`.
+    :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
+        none or has a stream.
+    :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
     :ivar question: ``None`` where nothing is asked beyond a plain page, row or equality.
     :ivar asked: the parameters that the question came with, for links.
     :ivar bare: the answer is to be the list of rows alone.
+    :ivar conditions: ``conditions.NONE`` where the client states none.
+    :ivar authorize: as in :class:`RawRequest`.
     """
 
     operation: Operation
@@ -82,7 +93,9 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    conditions: Conditions
     authorize: Callable[[Security], None]
+    on_conflict: str = ""
     question: Question | None = None
     asked: Sequence[tuple[str, str]] = ()
     bare: bool = False
@@ -103,7 +116,10 @@ def parse(
     """
     kind = operation.kind
     faults: list[str] = []
-    body, parameters = _body(operation, raw, max_nesting), raw.parameters
+    body: Any = None if raw.stream is not None else _body(operation, raw, max_nesting)
+    parameters, on_conflict = raw.parameters, ""
+    if kind is Kind.CREATE:
+        parameters, on_conflict = _on_conflict(parameters)
     known = _PARAMETERS.get(kind, ())
     asks = QUESTION_PARAMETERS.get(kind)
     if kind is Kind.QUERY:
@@ -132,10 +148,14 @@ def parse(
         position=position,
         limit=None if limit is None else min(limit, max_page_size),
         body=body,
-        authorize=raw.authorize,
         question=question,
         asked=others,
         bare=bare,
+        on_conflict=on_conflict,
+        conditions=read_conditions(raw.if_match, raw.if_none_match)
+        if raw.if_match or raw.if_none_match
+        else NONE,
+        authorize=raw.authorize,
     )
 
 
@@ -190,6 +210,17 @@ def _divided(
     return divide_body(body, table.fields, known, faults)
 
 
+def _on_conflict(parameters: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], str]:
+    """The first ``on_conflict``, and the other parameters."""
+    others, stated = [], ""
+    for name, text in parameters:
+        if name == "on_conflict" and text and not stated:
+            stated = text
+        else:
+            others.append((name, text))
+    return others, stated
+
+
 def _position(offset: int, cursor: Mapping[str, str]) -> Position:
     for name, text in cursor.items():
         return Position(offset, Start.END if name == "from" else Start(name), text)
@@ -215,6 +246,8 @@ def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
     body = read_json(raw.body, max_depth=max_nesting)
     if operation.kind in _ID_BODIES:
         return body if isinstance(body, list) else [body]
+    if operation.kind is Kind.CREATE and isinstance(body, list):
+        return body
     if not isinstance(body, dict):
         raise BadRequest(f"The body must be a JSON object, not {json_name(body)}.")
     return body
