@@ -86,6 +86,59 @@ def test_related_rows_are_found_from_both_sides(service: Service) -> None:
     assert service.get("/member/3/copy").json() == [["9780000000024", 1], ["9780000000031", 1]]
 
 
+def test_a_relationship_of_a_table_to_itself_is_seen_from_the_childs_side(service: Service) -> None:
+    assert service.get("/subject/551/subject").json() == ["551.5"]
+    assert service.get("/subject/551/subject?reverse=true").json() == ["500"]
+    assert service.put("/subject/551.5/subject?reverse=true", ["551", "500"]).json() == [
+        "500",
+        "551",
+    ]
+    assert service.get("/subject/500/subject").json() == ["551", "551.5"]
+    assert service.put("/subject/551.5/subject?reverse=true", ["551"]).json() == ["551"]
+    refused = service.get("/subject/551/subject?reverse=yes")
+    assert refused.json()["errors"] == ['reverse: must be true or false, not "yes".']
+    refused = service.get("/author/1/book?reverse=true")
+    assert refused.json()["errors"] == ["reverse: is for the relationship of a table to itself."]
+
+
+def test_the_children_of_a_row_are_listed(service: Service) -> None:
+    found = service.get("/book/9780000000017/copy").json()
+    assert [(row["isbn"], row["number"]) for row in found["copy"]] == [
+        ("9780000000017", 1),
+        ("9780000000017", 2),
+    ]
+    assert found["links"][0]["href"] == "/book/9780000000017/copy?offset=0&limit=20"
+    assert service.get("/book/none/copy").status_code == 404
+    assert service.get("/branch/2/visit").json() == {"visit": [], "links": []}
+    assert [row["id"] for row in service.get("/member/1/member").json()["member"]] == [2, 3]
+
+
+def test_the_children_of_a_row_come_in_pages(service: Service) -> None:
+    page = service.get("/member/1/member?limit=1").json()
+    assert [row["id"] for row in page["member"]] == [2]
+    links = {link["rel"]: link["href"] for link in page["links"]}
+    assert links["next"] == links["last"] == "/member/1/member?offset=1&limit=1"
+    assert [row["id"] for row in service.get(links["next"]).json()["member"]] == [3]
+    assert service.get("/member/1/member?limit=1&offset=9").json()["member"] == []
+
+
+def test_where_several_foreign_keys_refer_the_one_that_is_meant_is_named(service: Service) -> None:
+    refused = service.get("/member/2/loan")
+    assert (refused.status_code, refused.json()["errors"]) == (
+        400,
+        ["via: several foreign keys refer to member; say which: borrower_id, pickup_id."],
+    )
+    refused = service.get("/member/2/loan?via=x")
+    assert refused.json()["errors"] == [
+        'via: "x" is no foreign key to member; it can be borrower_id, pickup_id.'
+    ]
+    borrowed = service.get("/member/2/loan?via=borrower_id").json()
+    assert [row["since"] for row in borrowed["loan"]] == ["2026-03-02"]
+    assert borrowed["links"][0]["href"].endswith("&via=borrower_id")
+    fetched = service.get("/member/2/loan?via=pickup_id").json()["loan"]
+    assert [row["since"] for row in fetched] == ["2026-04-01"]
+
+
 def test_all_of_it_is_there_after_a_restart(service: Service) -> None:
     tables = ("book", "copy", "loan", "member", "branch", "holiday", "terminal")
     before = {name: service.get(f"/{name}").json() for name in tables}

@@ -34,7 +34,7 @@ _LARGEST: Final = 2**63 - 1
 _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
-    Kind.CREATE: ("on_conflict",),
+    Kind.CHILDREN: ("offset", "limit"),
 }
 _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
@@ -78,6 +78,7 @@ class ApiRequest:
     """One operation's intent.
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
+    :ivar via: the foreign key that children refer by, as it is stated, or an empty string.
     :ivar reverse: a table's relationship to itself is looked at from the child's side.
     :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
         none or has a stream.
@@ -97,6 +98,7 @@ class ApiRequest:
     conditions: Conditions
     authorize: Callable[[Security], None]
     reverse: bool = False
+    via: str = ""
     on_conflict: str = ""
     question: Question | None = None
     asked: Sequence[tuple[str, str]] = ()
@@ -119,9 +121,8 @@ def parse(
     kind = operation.kind
     faults: list[str] = []
     body: Any = None if raw.stream is not None else _body(operation, raw, max_nesting)
-    parameters, on_conflict = raw.parameters, ""
-    if kind is Kind.CREATE:
-        parameters, on_conflict = _on_conflict(parameters)
+    parameters, choice = _choice(kind, raw.parameters)
+    reverse = _reversed(operation, choice, faults)
     known = _PARAMETERS.get(kind, ())
     asks = QUESTION_PARAMETERS.get(kind)
     if kind is Kind.QUERY:
@@ -132,7 +133,7 @@ def parse(
     bare = bool(asks) and BARE in raw.accept
     question = None
     if asks is None:
-        faults += [_unknown(name, known) for name, _ in others]
+        faults += [_unknown(name, (*known, *_CHOICES.get(kind, "").split())) for name, _ in others]
     elif others or bare or "count" in raw.prefer:
         question = asked_question(kind, table, others, (*known, *asks), raw.prefer, faults)
     if faults:
@@ -142,7 +143,7 @@ def parse(
             question = with_equal(question, table, body)
         elif not body:
             raise BadRequest("The body must name at least one field to look for.")
-    if limit is None and kind is Kind.LIST:
+    if limit is None and kind in (Kind.LIST, Kind.CHILDREN):
         limit = DEFAULT_LIMIT
     return ApiRequest(
         operation=operation,
@@ -153,7 +154,9 @@ def parse(
         question=question,
         asked=others,
         bare=bare,
-        on_conflict=on_conflict,
+        on_conflict=choice if kind is Kind.CREATE else "",
+        via=choice if kind is Kind.CHILDREN else "",
+        reverse=reverse,
         conditions=read_conditions(raw.if_match, raw.if_none_match)
         if raw.if_match or raw.if_none_match
         else NONE,
@@ -212,15 +215,41 @@ def _divided(
     return divide_body(body, table.fields, known, faults)
 
 
-def _on_conflict(parameters: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], str]:
-    """The first ``on_conflict``, and the other parameters."""
+#: The one parameter of a kind of operation that chooses something by its name.
+_CHOICES: Final[Mapping[Kind, str]] = {
+    Kind.CREATE: "on_conflict",
+    Kind.CHILDREN: "via",
+    Kind.RELATED: "reverse",
+    Kind.RELATE: "reverse",
+    Kind.ADD_RELATED: "reverse",
+}
+
+
+def _choice(
+    kind: Kind, parameters: Iterable[tuple[str, str]]
+) -> tuple[Iterable[tuple[str, str]], str]:
+    """The other parameters, and the first value of the one that chooses."""
+    wanted = _CHOICES.get(kind)
+    if wanted is None:
+        return parameters, ""
     others, stated = [], ""
     for name, text in parameters:
-        if name == "on_conflict" and text and not stated:
+        if name == wanted and text and not stated:
             stated = text
         else:
             others.append((name, text))
     return others, stated
+
+
+def _reversed(operation: Operation, choice: str, faults: list[str]) -> bool:
+    """Whether a relationship of a table to itself is looked at from the child's side."""
+    if not choice or _CHOICES.get(operation.kind) != "reverse":
+        return False
+    if operation.table != operation.related:
+        faults.append("reverse: is for the relationship of a table to itself.")
+    elif choice not in ("true", "false"):
+        faults.append(f"reverse: must be true or false, not {quote(choice)}.")
+    return choice == "true"
 
 
 def _position(offset: int, cursor: Mapping[str, str]) -> Position:

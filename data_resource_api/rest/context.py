@@ -94,11 +94,15 @@ class OperationContext:
         if operation.related is not None:
             self.related = resource.tables[operation.related]
             self.related_keys = [self.related.fields[name] for name in self.related.key]
-            association = resource.association(operation.table, operation.related)
-            self._associations = [
-                AssociationStatements(association, self.table, self.related, reverse=reverse)
-                for reverse in (False, True)
-            ]
+            self.related_segment = quoted_path(operation.segments[-1])
+            self.related_statements = statements[operation.related]
+            self.related_writer = RowWriter(self.related.fields.values(), self.related.key)
+            if operation.kind is not Kind.CHILDREN:
+                association = resource.association(operation.table, operation.related)
+                self._associations = [
+                    AssociationStatements(association, self.table, self.related, reverse=reverse)
+                    for reverse in (False, True)
+                ]
 
     @functools.cached_property
     def staging(self) -> Staging:

@@ -21,6 +21,7 @@ from data_resource_api.errors import (
     MessageNotFound,
 )
 from data_resource_api.rest.api_request import ApiRequest
+from data_resource_api.rest.children import children
 from data_resource_api.rest.conditional import conditional, row_state
 from data_resource_api.rest.conditions import entity_tag
 from data_resource_api.rest.context import OperationContext, Plan, Rows
@@ -320,6 +321,7 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
     Kind.DELETE: _delete,
     Kind.QUERY: _query,
     Kind.RELATED: _related,
+    Kind.CHILDREN: children,
     Kind.RELATE: conditional(_change_related(replace=True), _related_state),
     Kind.ADD_RELATED: conditional(_change_related(replace=False), _related_state),
 }
@@ -328,4 +330,4 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
 ATOMIC: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
 #: Operations that change nothing and can be asked again when a connection turns out to be lost.
-READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED})
+READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED, Kind.CHILDREN})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -67,6 +67,11 @@ def _page(of: Described) -> dict[str, Any]:
 def _results(of: Described) -> dict[str, Any]:
     results = {"type": "array", "items": _row(of)}
     return {"type": "object", "required": ["results"], "properties": {"results": results}}
+
+
+def _children(of: Described) -> dict[str, Any]:
+    assert of.other is not None
+    return _page(replace(of, table=of.other))
 
 
 def _ids(of: Described) -> dict[str, Any]:
@@ -151,6 +156,13 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         {"200": ("The ids, in ascending order.", _ids)},
         ("NotModified", "BadRequest", "NotFound"),
         parameters=_READ,
+        headers=_STATE,
+    ),
+    Kind.CHILDREN: Description(
+        "The {related} that refer to a row of {table}",
+        {"200": ("One page of rows, and where the others are.", _children)},
+        ("NotModified", "BadRequest", "NotFound"),
+        parameters=("Offset", "Limit", *_READ),
         headers=_STATE,
     ),
     Kind.RELATE: Description(
