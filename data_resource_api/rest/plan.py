@@ -21,7 +21,9 @@ from data_resource_api.errors import (
     MessageNotFound,
 )
 from data_resource_api.rest.api_request import ApiRequest
-from data_resource_api.rest.context import OperationContext, Rows, key_field
+from data_resource_api.rest.conditional import conditional, row_state
+from data_resource_api.rest.conditions import entity_tag
+from data_resource_api.rest.context import OperationContext, Plan, Rows, key_field
 from data_resource_api.rest.keys import field_value
 from data_resource_api.rest.pages import (
     BACKWARDS,
@@ -30,49 +32,14 @@ from data_resource_api.rest.pages import (
     planned_rows,
 )
 from data_resource_api.rest.response import Reply, created, json_reply
+from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
     Statement,
     numbered,
 )
 
-Plan = Generator[Statement, Rows, Reply]
-
 #: How often a generated key that a client's row has taken in between is drawn again.
 _MOST_DRAWS: Final = 10
-
-
-# ── rows in ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The given fields, bound, in the table's order; and what is wrong, one line per field."""
-    bound: dict[str, Any] = {}
-    faults: dict[str, str] = {}
-    for name, field in table.fields.items():
-        if name not in body or (field.generated and body[name] is None):
-            continue
-        try:
-            bound[name] = field.bind(body[name])
-        except FieldError as error:
-            faults[name] = f"{name}: {error}"
-    for field in table.searchable_fields:
-        if field.name in bound and field.protection is not None:
-            bound[field.protection.index_column] = field.index(body[field.name])
-    lines = [*faults.values()]
-    lines += [
-        f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
-        for name in body
-        if name not in table.fields
-    ]
-    return bound, lines
-
-
-def _missing(table: ResourceTable, body: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name}: is required."
-        for name, field in table.fields.items()
-        if field.required and name not in body
-    ]
 
 
 def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
@@ -131,8 +98,8 @@ def _read(context: OperationContext, request: ApiRequest) -> Plan:
 
 def _create(context: OperationContext, request: ApiRequest) -> Plan:
     table = context.table
-    bound, faults = _bind_row(table, request.body)
-    _refuse(table, faults + _missing(table, request.body))
+    bound, faults = bind_row(table, request.body)
+    _refuse(table, faults + missing(table, request.body))
     names, parameters = tuple(bound), numbered(bound.values())
     generate = context.statements.generated and table.key[0] not in bound
     yield from _refuse_clashes(context, request.body)
@@ -165,7 +132,7 @@ def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[s
     key = context.key(request.key)
     body = dict(request.body)
     stated = body.pop(key_name, request.key)
-    bound, faults = _bind_row(table, body)
+    bound, faults = bind_row(table, body)
     try:
         same = field_value(table.fields[key_name], stated) == key
     except FieldError:
@@ -210,7 +177,7 @@ def _replace(context: OperationContext, request: ApiRequest) -> Plan:
     rows = yield update
     if rows:
         return _updated(table, rows[0])
-    _refuse(table, _missing(table, {**bound, table.key[0]: key}))
+    _refuse(table, missing(table, {**bound, table.key[0]: key}))
     # The key comes after the fields, whose numbers are taken.
     insert = context.statements.insert_sql((*bound, table.key[0]), True)
     rows = yield Statement(insert, numbered([*bound.values(), key]))
@@ -284,6 +251,20 @@ def _related(context: OperationContext, request: ApiRequest) -> Plan:
     return _ids(context, rows)
 
 
+def _related_state(
+    context: OperationContext, request: ApiRequest, *, lock: bool
+) -> Generator[Statement, Rows, str | None]:
+    """The tag of a related list; see :class:`conditional.State`."""
+    key = {"key": context.key(request.key)}
+    if lock:
+        yield Statement(context.statements.read_locked, key)
+        yield Statement(
+            context.association.lock, key
+        )  # a change from the other side may take ids away
+    rows = yield Statement(context.association.read, key)
+    return entity_tag(_ids(context, rows).body) if rows else None
+
+
 def _ids(context: OperationContext, rows: Rows) -> Reply:
     show = key_field(context.related).type.show
     ids = [row[1] for row in rows if row[1] is not None]
@@ -328,13 +309,13 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
     Kind.LIST: _list,
     Kind.READ: _read,
     Kind.CREATE: _create,
-    Kind.REPLACE: _replace,
-    Kind.MODIFY: _modify,
+    Kind.REPLACE: conditional(_replace, row_state),
+    Kind.MODIFY: conditional(_modify, row_state),
     Kind.DELETE: _delete,
     Kind.QUERY: _query,
     Kind.RELATED: _related,
-    Kind.RELATE: _change_related(replace=True),
-    Kind.ADD_RELATED: _change_related(replace=False),
+    Kind.RELATE: conditional(_change_related(replace=True), _related_state),
+    Kind.ADD_RELATED: conditional(_change_related(replace=False), _related_state),
 }
 
 #: Operations of several statements that must happen together or not at all.

@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import psycopg2
@@ -15,11 +14,12 @@ from psycopg2 import errors as pg
 
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
-from data_resource_api.rest.context import Rows
-from data_resource_api.rest.plan import ATOMIC, READS, Plan
+from data_resource_api.rest.context import Plan, Rows
+from data_resource_api.rest.plan import READS
 from data_resource_api.rest.prepared import PreparedStatements
-from data_resource_api.rest.response import POSITION_HEADER, Reply
+from data_resource_api.rest.response import POSITION_HEADER, Reply, with_headers
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
+from data_resource_api.rest.staging import Attempt
 from data_resource_api.rest.statements import Statement
 
 logger = logging.getLogger("data_resource_api")
@@ -43,6 +43,8 @@ def run(
     make_plan: Callable[[], Plan],
     position: str = "",
     index_fields: Mapping[str, str] | None = None,
+    *,
+    atomic: bool = False,
 ) -> Reply:
     """Run the plan that ``make_plan()`` gives, on a replica if it is a read and one can answer.
 
@@ -51,6 +53,7 @@ def run(
 
     :param position: what the read has to see, or an empty string.
     :param index_fields: blind index column → its field, which a client is told of instead.
+    :param atomic: whether a write's statements must happen together or not at all.
     :raises DrgError: what the plan or the database refuses.
     """
     if kind in READS:
@@ -58,8 +61,10 @@ def run(
         reply = replica and _ask_replica(replica, kind, make_plan(), position, index_fields)
         return reply or _read(servers.primary, kind, make_plan, index_fields)
     try:
-        return _run_once(servers.primary, kind, make_plan(), tell_position=bool(servers.replicas))
-    except _ConnectionLost as error:
+        return _run_once(
+            servers.primary, make_plan(), atomic=atomic, tell_position=bool(servers.replicas)
+        )
+    except ConnectionLost as error:
         raise Unavailable(
             "The connection to the database was lost; the change may not have been made."
         ) from error
@@ -76,12 +81,12 @@ def _read(
     began = time.monotonic()
     try:
         try:
-            return _run_once(server, kind, make_plan())
-        except _ConnectionLost:
+            return _run_once(server, make_plan())
+        except ConnectionLost:
             if time.monotonic() - began > _AT_ONCE:
                 raise
-            return _run_once(server, kind, make_plan())
-    except _ConnectionLost as error:
+            return _run_once(server, make_plan())
+    except ConnectionLost as error:
         raise Unavailable("The connection to the database was lost.") from error
     except psycopg2.Error as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -96,8 +101,8 @@ def _ask_replica(
     not have replayed up to the position, or cancel a read because a change has to be replayed.
     """
     try:
-        return _run_once(replica.server, kind, plan, replayed_sql(position))
-    except (_ConnectionLost, _CannotConnect):
+        return _run_once(replica.server, plan, replayed_sql(position))
+    except (ConnectionLost, _CannotConnect):
         replica.pass_over()
     except pg.QueryCanceled as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -106,8 +111,8 @@ def _ask_replica(
     return None
 
 
-class _ConnectionLost(Exception):
-    pass
+class ConnectionLost(Exception):
+    """The connection is gone, and nobody knows what of the statement was done."""
 
 
 class _CannotConnect(Unavailable):
@@ -119,7 +124,12 @@ class _AllInUse(Unavailable):
 
 
 def _run_once(
-    server: Server, kind: Kind, plan: Plan, before: str = "", *, tell_position: bool = False
+    server: Server,
+    plan: Plan,
+    before: str = "",
+    *,
+    atomic: bool = False,
+    tell_position: bool = False,
 ) -> Reply:
     try:
         statement = next(plan)
@@ -128,9 +138,9 @@ def _run_once(
         return reply
     # Borrowed without the session that SQLAlchemy would make of it; see ``database.pool``.
     pool: Any = server.engine.pool
-    borrowed = _take(pool)
+    borrowed = take(pool)
     try:
-        return _run_on(borrowed, server, kind, plan, statement, before, tell_position)
+        return _run_on(borrowed, server, plan, statement, before, atomic, tell_position)
     finally:
         pool.give_back(borrowed)
 
@@ -138,15 +148,14 @@ def _run_once(
 def _run_on(
     borrowed: Any,
     server: Server,
-    kind: Kind,
     plan: Plan,
     statement: Statement,
     before: str,
+    atomic: bool,
     tell_position: bool,
 ) -> Reply:
     connection = borrowed.dbapi_connection
     with connection.cursor() as cursor:
-        atomic = kind in ATOMIC
         # What a connection has prepared is not there behind a pooler, and an error would end a transaction.
         prepared = None
         if not atomic and not server.prologue:
@@ -163,15 +172,15 @@ def _run_on(
             if isinstance(error, pg.ReadOnlySqlTransaction):
                 connection.close()  # it leads to a primary that no longer is one
             elif connection.closed:
-                raise _ConnectionLost from error
+                raise ConnectionLost from error
             raise
         finally:
-            if atomic and not connection.closed and _in_transaction(connection):
+            if atomic and not connection.closed and in_transaction(connection):
                 cursor.execute("ROLLBACK")
-        return _with_position(reply, cursor, asked=atomic) if tell_position else reply
+        return with_position(reply, cursor, asked=atomic) if tell_position else reply
 
 
-def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
+def with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
     """A write's answer with where the log is now that it is committed.
 
     :param asked: whether the last message has asked for it already.
@@ -183,10 +192,11 @@ def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
     except psycopg2.Error:
         logger.warning("A change was made, and its position in the log could not be read.")
         return reply
-    return replace(reply, headers={**reply.headers, POSITION_HEADER: position})
+    return with_headers(reply, {POSITION_HEADER: position})
 
 
-def _in_transaction(connection: Any) -> bool:
+def in_transaction(connection: Any) -> bool:
+    """Whether a connection has begun a transaction that has not ended."""
     idle: int = psycopg2.extensions.TRANSACTION_STATUS_IDLE
     return bool(connection.info.transaction_status != idle)
 
@@ -209,6 +219,11 @@ def _drive(
         rows = execute(cursor, statement, prologue, prepared)
 
 
+def drive(plan: Plan, cursor: Any) -> Reply:
+    """Run a plan in the transaction that a connection is in."""
+    return _drive(plan, next(plan), cursor, "", "", None)
+
+
 #: The database does not have, or can no longer use, what a connection has prepared.
 _UNPREPARED: Final = (
     pg.FeatureNotSupported,  # a column has another type since
@@ -225,6 +240,8 @@ def execute(
     :param before: further SQL for the same message; the statement's rows are the last.
     :param prepared: of a connection in autocommit mode, which may prepare the statement.
     """
+    if isinstance(statement, Attempt):
+        return statement.run(cursor)
     if prepared is not None:
         try:
             ready = prepared.prepared(cursor, statement.sql)
@@ -240,7 +257,11 @@ def execute(
     return cursor.fetchall() if cursor.description else ()
 
 
-def _take(pool: Any) -> Any:
+def take(pool: Any) -> Any:
+    """Borrow a connection of a pool.
+
+    :raises Unavailable: there is none.
+    """
     try:
         return pool.take()
     except sa.exc.TimeoutError as error:

@@ -1,0 +1,1 @@
+"""Questions: their grammar, their SQL, their answers."""
