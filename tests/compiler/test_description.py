@@ -274,6 +274,33 @@ def test_generated_keys_may_be_left_out_and_are_always_answered() -> None:
     assert chosen["components"]["schemas"]["t.new"]["required"] == ["code"]
 
 
+def test_keys_of_several_fields_are_parameters_of_their_own() -> None:
+    """``/copy/{isbn},{number}``; a payload that writes ``/copy/{id}`` has one parameter for all."""
+    fields = ({"name": "isbn"}, {"name": "number", "type": "integer"})
+    copies = entry("copy", *fields, key=["isbn", "number"])
+    document = drafted(copies)
+    read = document["paths"]["/copy/{isbn},{number}"]["get"]
+    assert [item["name"] for item in read["parameters"][:2]] == ["isbn", "number"]
+    assert [item["schema"]["type"] for item in read["parameters"][:2]] == ["string", "integer"]
+    key = document["components"]["schemas"]["copy.written"]["properties"]["id"]
+    assert (key["type"], key["minItems"], key["maxItems"]) == ("array", 2, 2)
+    resource = payload(copies)
+    resource["data_resource_schema"]["api"]["apiSpec"] = document
+    assert compile_data_resource(resource).unmatched == ()
+    paths = {"/copy/{id}": {"get": {"responses": {"200": {"description": "A copy."}}}}}
+    single = {**payload(copies, paths=paths), "ignore_validation": True}
+    (parameter, *_) = served(single)["paths"]["/copy/{id}"]["get"]["parameters"]
+    assert "isbn, number" in parameter["description"]
+    hostile = entry("copy", {"name": "a-b"}, {"name": "{c}"}, key=["a-b", "{c}"])
+    assert "/copy/{key0},{key1}" in drafted(hostile)["paths"]
+
+
+def test_a_table_without_a_key_has_no_path_of_a_row() -> None:
+    document = drafted(entry("log", {"name": "text"}, key=None))
+    assert document["paths"].keys() == {"/log", "/log/query"}
+    assert "id" not in document["components"]["schemas"]["log.added"]["properties"]
+
+
 def test_the_document_of_a_hundred_tables_is_not_large() -> None:
     """What tables have in common is said once."""
     fields = [{"name": f"f{number}", "type": "string"} for number in range(10)]
