@@ -10,8 +10,10 @@
     ├── MethodNotAllowed                    405   carries the methods that are allowed
     ├── Conflict                            409
     │   └── DatabaseDiffers                 409   the tables are not as the document describes them
+    ├── PreconditionFailed                  412   carries the present ETag, where the client may know it
     ├── TooLarge                            413
     ├── UnsupportedMediaType                415
+    ├── PreconditionRequired                428
     └── Unavailable                         503   carries Retry-After
         ├── NotLoaded                       503   what is stored cannot be served until somebody mends it
         └── ProviderUnavailable             503   whether a token is valid cannot be found out
@@ -185,6 +187,32 @@ class Conflict(DrgError):
 
 class DatabaseDiffers(Conflict):
     """The tables in the database are not the ones that the document describes."""
+
+
+class PreconditionFailed(DrgError):
+    """What is there is not what ``If-Match`` or ``If-None-Match`` says.
+
+    :param tag: the entity tag of its present state; ``None`` where there is none, or it is not to be told.
+    """
+
+    status = 412
+    title = "Precondition Failed"
+
+    def __init__(self, detail: str, tag: str | None = None) -> None:
+        super().__init__(detail)
+        self.tag = tag
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``ETag``: of the present state."""
+        return {"ETag": self.tag} if self.tag is not None else {}
+
+
+class PreconditionRequired(DrgError):
+    """The change has to say which state it was made for: ``DRG_REQUIRE_IF_MATCH`` (RFC 6585)."""
+
+    status = 428
+    title = "Precondition Required"
 
 
 class TooLarge(DrgError):

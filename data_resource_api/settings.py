@@ -205,6 +205,13 @@ class Settings:
         whole_number(0, 1_000_000_000),
         1_000,
     )
+    require_if_match: bool = variable(
+        "DRG_REQUIRE_IF_MATCH",
+        "1 refuses a PUT or PATCH that does not say with If-Match which state it was made for: 428. A PUT "
+        "that creates says If-None-Match: *.",
+        flag,
+        False,
+    )
     max_body_bytes: int = variable(
         "DRG_MAX_BODY_BYTES",
         "The largest request body, in bytes; a larger one is a 413.",

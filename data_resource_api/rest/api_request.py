@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from data_resource_api.compiler.faults import json_name, nearest, quote
 from data_resource_api.compiler.openapi import Kind, Operation
+from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
+from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
 from data_resource_api.rest.pages import Position, Start
 
 DEFAULT_LIMIT: Final = 20
@@ -36,13 +38,19 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
+    :ivar authorize: lets this caller do what asks for this, or refuses.
+    :ivar if_match: the header, or an empty string.
+    :ivar if_none_match: the header, or an empty string.
     """
 
     key: str
     parameters: Iterable[tuple[str, str]]
     media_type: str
     body: bytes
-    position: str = ""
+    position: str
+    authorize: Callable[[Security], None]
+    if_match: str = ""
+    if_none_match: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class ApiRequest:
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
     :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
+    :ivar conditions: ``conditions.NONE`` where the client states none.
+    :ivar authorize: as in :class:`RawRequest`.
     """
 
     operation: Operation
@@ -58,6 +68,8 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    conditions: Conditions
+    authorize: Callable[[Security], None]
 
 
 def parse(
@@ -77,6 +89,10 @@ def parse(
         position=position,
         limit=None if limit is None else min(limit, max_page_size),
         body=_body(operation, raw, max_nesting),
+        conditions=read_conditions(raw.if_match, raw.if_none_match)
+        if raw.if_match or raw.if_none_match
+        else NONE,
+        authorize=raw.authorize,
     )
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.faults import quote
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.keys import field_value, read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
-from data_resource_api.rest.response import RowWriter, quoted_path
-from data_resource_api.rest.statements import AssociationStatements, TableStatements
+from data_resource_api.rest.response import Reply, RowWriter, quoted_path
+from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
 
 Rows = Sequence[tuple[Any, ...]]
+
+#: What an operation does: it yields statements, is sent their rows, and returns the answer.
+Plan = Generator[Statement, Rows, Reply]
 
 
 class OperationContext:
@@ -24,6 +28,7 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
     def __init__(
@@ -36,6 +41,8 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        require_if_match: bool,
+        reading: Security | None,
     ) -> None:
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
@@ -59,6 +66,8 @@ class OperationContext:
         self.allowed = allowed
         self.max_page_size = max_page_size
         self.max_nesting = max_nesting
+        self.require_if_match = require_if_match
+        self.reading = reading
         self.count = RowCount(exact_count_limit)
         self.keys = [self.table.fields[name] for name in self.table.key]
         self._key_places = [list(self.table.fields).index(name) for name in self.table.key]

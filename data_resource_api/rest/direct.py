@@ -7,6 +7,7 @@ not ASCII, a body in chunks …) is left to Flask, whose routes give the same an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -32,6 +33,8 @@ KEY: Final = "drg.key"
 
 #: Stands for a key in a path, whatever the document calls it.
 KEY_SEGMENT: Final = "{id}"
+
+_NOT_MODIFIED: Final = 304
 
 _STATUS_LINES: Final = {
     status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
@@ -129,6 +132,9 @@ class DirectRoutes:
                 media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                authorize=functools.partial(self._authorize, environ),
+                if_match=environ.get("HTTP_IF_MATCH", ""),
+                if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
             )
             reply = answer(context, self._servers, raw)
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
@@ -141,6 +147,8 @@ class DirectRoutes:
             *reply.headers.items(),
             *self._headers,
         ]
+        if reply.status == _NOT_MODIFIED:
+            del headers[:2]  # it has no body, and says nothing of the one that it stands for
         start_response(_STATUS_LINES[reply.status], headers)
         return (reply.body,)
 

@@ -93,7 +93,7 @@ class GeneratedApi:
                 app.add_url_rule(
                     rule,
                     endpoint=endpoint,
-                    view_func=_view(context, self._servers),
+                    view_func=_view(context, self._servers, self._authorize),
                     methods=[operation.verb.upper()],
                     provide_automatic_options=False,
                 )
@@ -105,6 +105,11 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
         verbs[_shape_of_path(operation)].append(operation.verb.upper())
+    reading = {
+        _shape_of_path(operation): operation.security
+        for operation in resource.operations
+        if operation.verb == "get"
+    }
     for operation in resource.operations:
         allowed = [verb for verb in verbs[_shape_of_path(operation)] if verb != "DELETE"]
         if "GET" in allowed:
@@ -117,6 +122,8 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
+            require_if_match=settings.require_if_match,
+            reading=reading.get(_shape_of_path(operation)),
         )
 
 
@@ -170,7 +177,9 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
     return (operation.shape, operation.table, operation.related or "")
 
 
-def _view(context: OperationContext, servers: Servers) -> Callable[..., Response]:
+def _view(
+    context: OperationContext, servers: Servers, authorize: Authorize
+) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
         raw = RawRequest(
             key=key,
@@ -178,6 +187,9 @@ def _view(context: OperationContext, servers: Servers) -> Callable[..., Response
             media_type=request.mimetype,
             body=request_body(),
             position=request.environ.get("HTTP_DRG_POSITION", ""),
+            authorize=functools.partial(authorize, request.environ),
+            if_match=request.environ.get("HTTP_IF_MATCH", ""),
+            if_none_match=request.environ.get("HTTP_IF_NONE_MATCH", ""),
         )
         reply = answer(context, servers, raw)
         if reply.created is not None:

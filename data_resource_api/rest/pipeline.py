@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from data_resource_api.rest.api_request import RawRequest, parse
+from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.plan import PLANS
+from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.transaction import run
@@ -22,5 +23,12 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
-    position = read_position(raw.position)
-    return run(servers, kind, lambda: PLANS[kind](context, request), position, context.index_fields)
+    reply = run(
+        servers,
+        kind,
+        lambda: PLANS[kind](context, request),
+        position=read_position(raw.position),
+        index_fields=context.index_fields,
+        atomic=kind in ATOMIC or request.conditions is not NONE,
+    )
+    return tagged(reply, request.conditions) if kind in READS else reply

@@ -21,7 +21,9 @@ from data_resource_api.errors import (
     MessageNotFound,
 )
 from data_resource_api.rest.api_request import ApiRequest
-from data_resource_api.rest.context import OperationContext, Rows, key_field
+from data_resource_api.rest.conditional import conditional, row_state
+from data_resource_api.rest.conditions import entity_tag
+from data_resource_api.rest.context import OperationContext, Plan, Rows, key_field
 from data_resource_api.rest.keys import field_value
 from data_resource_api.rest.pages import (
     BACKWARDS,
@@ -34,8 +36,6 @@ from data_resource_api.rest.statements import (
     Statement,
     numbered,
 )
-
-Plan = Generator[Statement, Rows, Reply]
 
 #: How often a generated key that a client's row has taken in between is drawn again.
 _MOST_DRAWS: Final = 10
@@ -284,6 +284,20 @@ def _related(context: OperationContext, request: ApiRequest) -> Plan:
     return _ids(context, rows)
 
 
+def _related_state(
+    context: OperationContext, request: ApiRequest, *, lock: bool
+) -> Generator[Statement, Rows, str | None]:
+    """The tag of a related list; see :class:`conditional.State`."""
+    key = {"key": context.key(request.key)}
+    if lock:
+        yield Statement(context.statements.read_locked, key)
+        yield Statement(
+            context.association.lock, key
+        )  # a change from the other side may take ids away
+    rows = yield Statement(context.association.read, key)
+    return entity_tag(_ids(context, rows).body) if rows else None
+
+
 def _ids(context: OperationContext, rows: Rows) -> Reply:
     show = key_field(context.related).type.show
     ids = [row[1] for row in rows if row[1] is not None]
@@ -328,13 +342,13 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
     Kind.LIST: _list,
     Kind.READ: _read,
     Kind.CREATE: _create,
-    Kind.REPLACE: _replace,
-    Kind.MODIFY: _modify,
+    Kind.REPLACE: conditional(_replace, row_state),
+    Kind.MODIFY: conditional(_modify, row_state),
     Kind.DELETE: _delete,
     Kind.QUERY: _query,
     Kind.RELATED: _related,
-    Kind.RELATE: _change_related(replace=True),
-    Kind.ADD_RELATED: _change_related(replace=False),
+    Kind.RELATE: conditional(_change_related(replace=True), _related_state),
+    Kind.ADD_RELATED: conditional(_change_related(replace=False), _related_state),
 }
 
 #: Operations of several statements that must happen together or not at all.

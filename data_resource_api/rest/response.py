@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -74,6 +74,11 @@ class RowWriter:
 def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
     """An answer with a JSON body."""
     return Reply(status, write_json(value), headers or {})
+
+
+def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """An answer with these headers too."""
+    return replace(reply, headers={**reply.headers, **headers})
 
 
 def created(path: str, key: object) -> Reply:

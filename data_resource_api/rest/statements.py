@@ -146,6 +146,11 @@ class TableStatements:
         locked = sa.select(*self.key).where(self._is_key()).with_for_update(key_share=True)
         return compile_sql(locked)
 
+    @functools.cached_property
+    def read_locked(self) -> str:
+        """As ``read``; nobody else can change the row, or refer to it, until the transaction ends."""
+        return compile_sql(sa.select(*self.columns).where(self._is_key()).with_for_update())
+
     def draw(self, attempt: int) -> Statement:
         """A next generated key, free if it can be told: the sequence moves on, never to a client's.
 
@@ -260,6 +265,13 @@ class AssociationStatements:
             .select_from(joined)
             .where(self._parent_key == self._key)
             .order_by(self._child)
+        )
+
+    @functools.cached_property
+    def lock(self) -> str:
+        """``key``: nobody else can take a child away until the transaction ends."""
+        return compile_sql(
+            sa.select(self._child).where(self._parent == self._key).with_for_update()
         )
 
     @functools.cached_property

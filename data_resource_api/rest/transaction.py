@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import psycopg2
@@ -15,10 +14,10 @@ from psycopg2 import errors as pg
 
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
-from data_resource_api.rest.context import Rows
-from data_resource_api.rest.plan import ATOMIC, READS, Plan
+from data_resource_api.rest.context import Plan, Rows
+from data_resource_api.rest.plan import READS
 from data_resource_api.rest.prepared import PreparedStatements
-from data_resource_api.rest.response import POSITION_HEADER, Reply
+from data_resource_api.rest.response import POSITION_HEADER, Reply, with_headers
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
 from data_resource_api.rest.statements import Statement
 
@@ -43,6 +42,8 @@ def run(
     make_plan: Callable[[], Plan],
     position: str = "",
     index_fields: Mapping[str, str] | None = None,
+    *,
+    atomic: bool = False,
 ) -> Reply:
     """Run the plan that ``make_plan()`` gives, on a replica if it is a read and one can answer.
 
@@ -51,6 +52,7 @@ def run(
 
     :param position: what the read has to see, or an empty string.
     :param index_fields: blind index column → its field, which a client is told of instead.
+    :param atomic: whether a write's statements must happen together or not at all.
     :raises DrgError: what the plan or the database refuses.
     """
     if kind in READS:
@@ -58,7 +60,9 @@ def run(
         reply = replica and _ask_replica(replica, kind, make_plan(), position, index_fields)
         return reply or _read(servers.primary, kind, make_plan, index_fields)
     try:
-        return _run_once(servers.primary, kind, make_plan(), tell_position=bool(servers.replicas))
+        return _run_once(
+            servers.primary, make_plan(), atomic=atomic, tell_position=bool(servers.replicas)
+        )
     except _ConnectionLost as error:
         raise Unavailable(
             "The connection to the database was lost; the change may not have been made."
@@ -76,11 +80,11 @@ def _read(
     began = time.monotonic()
     try:
         try:
-            return _run_once(server, kind, make_plan())
+            return _run_once(server, make_plan())
         except _ConnectionLost:
             if time.monotonic() - began > _AT_ONCE:
                 raise
-            return _run_once(server, kind, make_plan())
+            return _run_once(server, make_plan())
     except _ConnectionLost as error:
         raise Unavailable("The connection to the database was lost.") from error
     except psycopg2.Error as error:
@@ -96,7 +100,7 @@ def _ask_replica(
     not have replayed up to the position, or cancel a read because a change has to be replayed.
     """
     try:
-        return _run_once(replica.server, kind, plan, replayed_sql(position))
+        return _run_once(replica.server, plan, replayed_sql(position))
     except (_ConnectionLost, _CannotConnect):
         replica.pass_over()
     except pg.QueryCanceled as error:
@@ -119,7 +123,12 @@ class _AllInUse(Unavailable):
 
 
 def _run_once(
-    server: Server, kind: Kind, plan: Plan, before: str = "", *, tell_position: bool = False
+    server: Server,
+    plan: Plan,
+    before: str = "",
+    *,
+    atomic: bool = False,
+    tell_position: bool = False,
 ) -> Reply:
     try:
         statement = next(plan)
@@ -130,7 +139,7 @@ def _run_once(
     pool: Any = server.engine.pool
     borrowed = _take(pool)
     try:
-        return _run_on(borrowed, server, kind, plan, statement, before, tell_position)
+        return _run_on(borrowed, server, plan, statement, before, atomic, tell_position)
     finally:
         pool.give_back(borrowed)
 
@@ -138,15 +147,14 @@ def _run_once(
 def _run_on(
     borrowed: Any,
     server: Server,
-    kind: Kind,
     plan: Plan,
     statement: Statement,
     before: str,
+    atomic: bool,
     tell_position: bool,
 ) -> Reply:
     connection = borrowed.dbapi_connection
     with connection.cursor() as cursor:
-        atomic = kind in ATOMIC
         # What a connection has prepared is not there behind a pooler, and an error would end a transaction.
         prepared = None
         if not atomic and not server.prologue:
@@ -183,7 +191,7 @@ def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
     except psycopg2.Error:
         logger.warning("A change was made, and its position in the log could not be read.")
         return reply
-    return replace(reply, headers={**reply.headers, POSITION_HEADER: position})
+    return with_headers(reply, {POSITION_HEADER: position})
 
 
 def _in_transaction(connection: Any) -> bool:

@@ -54,7 +54,14 @@ def readable(output: str) -> str:
     head, blank, body = output.partition("\n\n") if output.startswith("HTTP/") else ("", "", output)
     if is_json(body) and body[:1] in "{[":
         body = _wrapped(json.loads(body, parse_float=_Number, parse_int=_Number))
-    kept = ("http/", "location:", "allow:", "retry-after:", "content-type: application/problem")
+    kept = (
+        "http/",
+        "location:",
+        "allow:",
+        "retry-after:",
+        "etag:",
+        "content-type: application/problem",
+    )
     lines = [line if line.lower().startswith(kept) else "…" for line in head.split("\n")]
     lines = [line for index, line in enumerate(lines) if line != "…" or lines[index - 1] != "…"]
     return "\n".join(lines) + blank + body if head else body
