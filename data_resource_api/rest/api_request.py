@@ -12,6 +12,7 @@ from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
+from data_resource_api.rest.forms import JSON, Form, preferred
 from data_resource_api.rest.pages import Position, Start
 
 DEFAULT_LIMIT: Final = 20
@@ -26,6 +27,9 @@ _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
+#: The operations whose rows come in every form.
+IN_EVERY_FORM: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY})
+
 #: The operations whose body is read.
 TAKES_BODY: Final = _ROW_BODIES | _ID_BODIES
 
@@ -38,6 +42,7 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
+    :ivar accept: the header of that name, or an empty string.
     :ivar authorize: lets this caller do what asks for this, or refuses.
     :ivar if_match: the header, or an empty string.
     :ivar if_none_match: the header, or an empty string.
@@ -48,6 +53,7 @@ class RawRequest:
     media_type: str
     body: bytes
     position: str
+    accept: str
     authorize: Callable[[Security], None]
     if_match: str = ""
     if_none_match: str = ""
@@ -59,6 +65,7 @@ class ApiRequest:
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
     :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
+    :ivar form: of the rows that the client prefers.
     :ivar conditions: ``conditions.NONE`` where the client states none.
     :ivar authorize: as in :class:`RawRequest`.
     """
@@ -68,6 +75,7 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    form: Form
     conditions: Conditions
     authorize: Callable[[Security], None]
 
@@ -81,14 +89,18 @@ def parse(
     :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
     """
     position, limit = _page(operation, raw.parameters)
-    if limit is None and operation.kind is Kind.LIST:
-        limit = DEFAULT_LIMIT
+    form = preferred(raw.accept) if raw.accept and operation.kind in IN_EVERY_FORM else JSON
+    if form is JSON:
+        if limit is None and operation.kind is Kind.LIST:
+            limit = DEFAULT_LIMIT
+        limit = None if limit is None else min(limit, max_page_size)
     return ApiRequest(
         operation=operation,
         key=raw.key,
         position=position,
-        limit=None if limit is None else min(limit, max_page_size),
+        limit=limit,
         body=_body(operation, raw, max_nesting),
+        form=form,
         conditions=read_conditions(raw.if_match, raw.if_none_match)
         if raw.if_match or raw.if_none_match
         else NONE,

@@ -12,6 +12,7 @@ from data_resource_api.compiler.openapi import Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
+from data_resource_api.rest.csv_text import quoted
 from data_resource_api.rest.keys import field_value, read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
@@ -28,6 +29,8 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar patience: seconds that a client may take to take the next rows of a stream.
+    :ivar absent: what stands for ``null`` in a CSV.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
@@ -41,6 +44,7 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        patience: float,
         require_if_match: bool,
         reading: Security | None,
     ) -> None:
@@ -66,6 +70,8 @@ class OperationContext:
         self.allowed = allowed
         self.max_page_size = max_page_size
         self.max_nesting = max_nesting
+        self.patience = patience
+        self.absent = _absent(self.table)
         self.require_if_match = require_if_match
         self.reading = reading
         self.count = RowCount(exact_count_limit)
@@ -117,6 +123,11 @@ class OperationContext:
     def not_found(self, key: object) -> NotFound:
         """The answer for a row that is not there."""
         return NotFound(f"There is no {self.table.name} with {self.table.key[0]} {quote(key)}.")
+
+
+def _absent(table: ResourceTable) -> str:
+    stated = table.entry.descriptor.get("missingValues") or [""]
+    return "" if "" in stated else quoted(str(stated[0]))
 
 
 def key_field(table: ResourceTable) -> Field:

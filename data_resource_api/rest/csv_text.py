@@ -83,7 +83,7 @@ class CsvLines:
         """
         names = ", ".join(f"c{index}" for index in range(width))
         pieces = ", ".join(piece for piece, _ in self._pieces)
-        return f'SELECT {pieces} FROM ({rows}) AS "rows//" ({names})'
+        return f'SELECT {pieces} FROM ({rows}) AS "rows//" ({names})'  # noqa: S608
 
     def text(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """What PostgreSQL answered to ``sql`` as lines.
@@ -247,5 +247,3 @@ def _formatted(shown: str, parse: Callable[[str], Any], form: str) -> str:
     # The C library writes the year 5 as "5", which nothing reads as a year again.
     year = getattr(moment, "year", 1900)
     return quoted(moment.strftime(form.replace("%Y", f"{year:04}")))
-
-

@@ -21,6 +21,7 @@ from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
+from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers
 
 #: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
@@ -132,6 +133,7 @@ class DirectRoutes:
                 media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                accept=environ.get("HTTP_ACCEPT", ""),
                 authorize=functools.partial(self._authorize, environ),
                 if_match=environ.get("HTTP_IF_MATCH", ""),
                 if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
@@ -141,6 +143,14 @@ class DirectRoutes:
             reply = refuse(error, environ)
         if reply.created is not None:
             environ[KEY] = reply.created
+        if reply.stream is not None:
+            streamed = [
+                ("Content-Type", reply.media_type),
+                *reply.headers.items(),
+                *self._headers,
+            ]
+            start_response(_STATUS_LINES[reply.status], streamed)
+            return Sending(reply.stream, environ)
         headers = [
             ("Content-Type", reply.media_type),
             ("Content-Length", str(len(reply.body))),

@@ -28,6 +28,7 @@ from data_resource_api.rest.direct import KEY, OPERATION, Authorize, DirectRoute
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
+from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.statements import TableStatements
 
@@ -122,6 +123,7 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
+            patience=settings.stream_timeout / 1000,
             require_if_match=settings.require_if_match,
             reading=reading.get(_shape_of_path(operation)),
         )
@@ -187,6 +189,7 @@ def _view(
             media_type=request.mimetype,
             body=request_body(),
             position=request.environ.get("HTTP_DRG_POSITION", ""),
+            accept=request.environ.get("HTTP_ACCEPT", ""),
             authorize=functools.partial(authorize, request.environ),
             if_match=request.environ.get("HTTP_IF_MATCH", ""),
             if_none_match=request.environ.get("HTTP_IF_NONE_MATCH", ""),
@@ -229,7 +232,13 @@ def _segment(app: Flask, name: str) -> str:
 
 def to_response(reply: Reply) -> Response:
     """An answer as Flask sends it."""
-    response = Response(reply.body, reply.status, mimetype=reply.media_type)
+    body: bytes | Sending = reply.body
+    if reply.stream is not None:
+        if request.method == "HEAD":
+            reply.stream.close()
+        else:
+            body = Sending(reply.stream, request.environ)
+    response = Response(body, reply.status, content_type=reply.media_type)
     for name, value in reply.headers.items():
         response.headers[name] = value
     return response

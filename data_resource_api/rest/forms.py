@@ -17,8 +17,8 @@ class Form:
     :ivar media_type: as an ``Accept`` names it.
     :ivar content_type: as an answer states it.
     :ivar suffix: of a file that holds it.
-    :ivar broken_off: what a stream ends with that could not be finished. No reader of the form takes it for
-        the end of good rows.
+    :ivar broken_off: what a stream ends with, after a line, that could not be finished. No reader of the form
+        takes it for the end of good rows.
     """
 
     media_type: str
@@ -33,14 +33,14 @@ CSV: Final = Form(
     "text/csv",
     "text/csv; charset=utf-8; header=present",
     "csv",
-    b'\r\n"The service could not finish this file: rows are missing.',
+    b'"The service could not finish this file: rows are missing.',
 )
-#: A JSON value on each line, https://github.com/ndjson/ndjson-spec. A line that is no JSON is a fault in it.
+#: A JSON value on each line <https://github.com/ndjson/ndjson-spec>; another line is a fault in it.
 NDJSON: Final = Form(
     "application/x-ndjson",
     "application/x-ndjson",
     "ndjson",
-    b'\n{"error": "The service could not finish this file: rows are missing.',
+    b'{"error": "The service could not finish this file: rows are missing.',
 )
 
 #: Of equally good ones the first is sent.

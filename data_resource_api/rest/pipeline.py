@@ -5,9 +5,12 @@ from __future__ import annotations
 from data_resource_api.rest.api_request import RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.forms import JSON
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.rows_out import ROWS_OUT
 from data_resource_api.rest.servers import Servers, read_position
+from data_resource_api.rest.streams import open_stream
 from data_resource_api.rest.transaction import run
 
 
@@ -23,6 +26,9 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
+    if request.form is not JSON:
+        out = ROWS_OUT[kind](context, request)
+        return open_stream(servers, out, read_position(raw.position), context.patience)
     reply = run(
         servers,
         kind,

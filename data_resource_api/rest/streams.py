@@ -1,12 +1,12 @@
-"""Answers that are produced while they are sent: a connection is held, and rows are fetched as they are taken.
+"""Answers that are made while they are sent: a connection is held, and rows are fetched as they are taken.
 
-A read-only transaction of its own with a cursor in it: every row is as it was at one moment, memory is flat,
-and it works behind a pooler, whose server connections are lent per transaction. The rows of a small answer
-are all there before anything is sent, and are an answer like any other.
+A read-only transaction of its own with a cursor in it: every row is as it was at one moment, memory is
+flat, and it works behind a pooler, whose server connections are lent per transaction. The rows of a small
+answer are all there before anything is sent, and are an answer like any other.
 
-The client sets the pace. While it takes rows, each batch has the time of a statement. When it takes none for
-``patience`` seconds, its connection goes back to the pool, closed, and its answer cannot be finished. Half of
-the connections are never used for streams, so that clients who do not read keep nobody else waiting.
+The client sets the pace. While it takes rows, each batch has the time of a statement. When it takes none
+for ``patience`` seconds, its connection goes back to the pool, closed, and its answer cannot be finished.
+Half of the connections are never used for streams: clients who do not read keep nobody else waiting.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from urllib.parse import quote
 import psycopg2
 
 from data_resource_api.compiler.openapi import Kind
-from data_resource_api.errors import DrgError, Unavailable
+from data_resource_api.errors import Unavailable
 from data_resource_api.rest.context import Rows
-from data_resource_api.rest.response import Reply
+from data_resource_api.rest.response import BrokenOff, Reply
 from data_resource_api.rest.rows_out import RowsOut
 from data_resource_api.rest.servers import Server, Servers, replayed_sql
-from data_resource_api.rest.transaction import CannotConnect, execute, refused, take
 from data_resource_api.rest.statements import Statement
+from data_resource_api.rest.transaction import CannotConnect, execute, refused, take
 
 _CURSOR: Final = '"drg rows"'
 
@@ -32,10 +32,6 @@ _CURSOR: Final = '"drg rows"'
 _FIRST: Final = 500
 _MOST: Final = 10_000
 _BATCH_BYTES: Final = 2**18
-
-
-class BrokenOff(Exception):
-    """A stream could not be finished; the message says why, for the log."""
 
 
 def open_stream(servers: Servers, out: RowsOut, position: str, patience: float) -> Reply:
@@ -103,10 +99,12 @@ class RowStream:
     ) -> None:
         self._servers = servers
         self._out = out
+        self.broken_off = out.form.broken_off
         self._patience = patience
         self._lock = threading.Lock()
         self._size = _FIRST
         self._sent_first = False
+        self._closed = False
         self._why_broken = ""
         self.rows = 0
         self.ended = False
@@ -119,7 +117,6 @@ class RowStream:
         except BaseException:
             self._give_back(whole=False)
             raise
-        self.broken_off = out.form.broken_off
 
     def _begin(self, prologue: str) -> Rows:
         """Declare the cursor and fetch the first rows, in one message."""
@@ -188,7 +185,7 @@ class RowStream:
             try:
                 if self._borrowed is not None:
                     self._why_broken = (
-                        f"The client took nothing for {self._patience:g} seconds (DRG_STREAM_TIMEOUT)."
+                        f"The client took nothing for {self._patience:g} s (DRG_STREAM_TIMEOUT)."
                     )
                     self._give_back(whole=False)
             finally:
@@ -206,10 +203,16 @@ class RowStream:
         """Nobody wants the rest."""
         with self._lock:
             if self._borrowed is not None:
-                self._give_back(whole=False)
-        self._release()
+                self._give_back(whole=_rolled_back(self._borrowed.dbapi_connection))
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._servers.streaming.release()
 
-    def _release(self) -> None:
-        streaming, self._servers = self._servers, None  # type: ignore[assignment]
-        if streaming is not None:
-            streaming.streaming.release()
+
+def _rolled_back(connection: Any) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+    except psycopg2.Error:
+        return False
+    return True

@@ -101,7 +101,7 @@ def _ask_replica(
     """
     try:
         return _run_once(replica.server, plan, replayed_sql(position))
-    except (_ConnectionLost, _CannotConnect):
+    except (_ConnectionLost, CannotConnect):
         replica.pass_over()
     except pg.QueryCanceled as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -114,8 +114,8 @@ class _ConnectionLost(Exception):
     pass
 
 
-class _CannotConnect(Unavailable):
-    pass
+class CannotConnect(Unavailable):
+    """The server does not take a connection."""
 
 
 class _AllInUse(Unavailable):
@@ -137,7 +137,7 @@ def _run_once(
         return reply
     # Borrowed without the session that SQLAlchemy would make of it; see ``database.pool``.
     pool: Any = server.engine.pool
-    borrowed = _take(pool)
+    borrowed = take(pool)
     try:
         return _run_on(borrowed, server, plan, statement, before, atomic, tell_position)
     finally:
@@ -248,13 +248,17 @@ def execute(
     return cursor.fetchall() if cursor.description else ()
 
 
-def _take(pool: Any) -> Any:
+def take(pool: Any) -> Any:
+    """Borrow a connection of a pool: its record.
+
+    :raises Unavailable: there is none.
+    """
     try:
         return pool.take()
     except sa.exc.TimeoutError as error:
         raise _AllInUse("Every database connection is in use.") from error
     except (sa.exc.DBAPIError, psycopg2.OperationalError) as error:
-        raise _CannotConnect("The database cannot be reached.") from error
+        raise CannotConnect("The database cannot be reached.") from error
 
 
 # ── what the database refuses ────────────────────────────────────────────────────────────────────
