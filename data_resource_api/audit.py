@@ -22,7 +22,7 @@ from data_resource_api.compiler.openapi import Operation
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.json_text import write_json
 from data_resource_api.logs import current_request
-from data_resource_api.rest.direct import KEY, OPERATION
+from data_resource_api.rest.direct import KEY, OPERATION, ROWS
 from data_resource_api.rest.plan import READS
 from data_resource_api.rest.refusals import REQUEST_ID
 from data_resource_api.settings import Settings
@@ -113,6 +113,7 @@ def _line(environ: Mapping[str, Any], status: int, seconds: float) -> str:
         "table": operation and operation.table,
         "related": operation and operation.related,
         "key": key,
+        **({"rows": environ[ROWS]} if ROWS in environ else {}),
         "status": status,
         "milliseconds": round(seconds * 1000, 1),
     }

@@ -17,8 +17,8 @@ class Form:
     :ivar media_type: as an ``Accept`` names it.
     :ivar content_type: as an answer states it.
     :ivar suffix: of a file that holds it.
-    :ivar broken_off: what a stream ends with, after a line, that could not be finished. No reader of the form
-        takes it for the end of good rows.
+    :ivar broken_off: what a stream ends with, after a line, that could not be finished. No reader of the
+        form takes it for the end of good rows.
     """
 
     media_type: str

@@ -44,6 +44,7 @@ class Reply:
     :ivar created: the key of the row that there is now, a list of a composite key's values.
     :ivar stream: the body instead of ``body``, where it is produced while it is sent (``rest.sending``);
         whoever sends it closes it.
+    :ivar rows: how many rows a write took in, where it takes in many.
     """
 
     status: int
@@ -52,6 +53,7 @@ class Reply:
     media_type: str = "application/json"
     created: object = None
     stream: Stream | None = None
+    rows: int | None = None
 
 
 class RowWriter:

@@ -20,9 +20,9 @@ class Sending:
     """The chunks of an answer whose headers are sent already.
 
     When no chunk can be had, the client's connection is closed before the end of the body, which HTTP
-    clients take for an error. WSGI has no way to ask for that: most servers do it when the iteration raises; with
-    granian the client's socket is looked for, and found if it is the address's only one in this process. In
-    any case the answer ends with what no reader of its form takes for good rows.
+    clients take for an error. WSGI has no way to ask for that: most servers do it when the iteration
+    raises; with granian the client's socket is looked for, and found if it is the address's only one in
+    this process. In any case the answer ends with what no reader of its form takes for good rows.
 
     :param environ: of the request that is being answered.
     """
