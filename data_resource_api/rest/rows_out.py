@@ -18,7 +18,7 @@ from data_resource_api.rest.context import OperationContext, Rows
 from data_resource_api.rest.csv_text import CsvLines, OutColumn
 from data_resource_api.rest.forms import CSV, Form
 from data_resource_api.rest.plan import query_statement
-from data_resource_api.rest.statements import Statement
+from data_resource_api.rest.statements import Statement, keyed
 
 WriteRows = Callable[[Rows], list[dict[str, Any]]]
 
@@ -88,7 +88,7 @@ def _query(context: OperationContext, request: ApiRequest) -> RowsOut:
 
 
 def _read(context: OperationContext, request: ApiRequest) -> RowsOut:
-    statement = Statement(context.statements.read, {"key": context.key(request.key)})
+    statement = Statement(context.statements.read, keyed(context.key(request.key)))
     return _of_table(context, request, statement, context.not_found(request.key))
 
 
