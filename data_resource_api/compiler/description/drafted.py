@@ -33,10 +33,14 @@ def draft_openapi(
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     asked: list[tuple[str, Access]] = []
+    taken: set[str] = set()
     described = {draft.name: _described(draft) for draft in tables.values()}
     for path, verb, kind, table, other, access in _operations(tables):
         of = Described(described[table], described.get(other), components)
         operation = OperationDescription(kind, path, of).whole()
+        if operation["operationId"] in taken:
+            del operation["operationId"]
+        taken.add(operation.get("operationId", ""))
         paths.setdefault(path, {})[verb] = operation | access.requirement()
         asked.append((f"{verb.upper()} {path}", access))
     return {

@@ -203,7 +203,7 @@ class OperationDescription:
         """``operationId``, ``summary`` and ``tags``."""
         table, related = self.of.table.name, self.of.other.name if self.of.other else ""
         return {
-            "operationId": ".".join(filter(None, (self.kind.value, table, related))),
+            "operationId": "_".join(name for name in (self.kind.value, table, related) if name),
             "summary": DESCRIPTIONS[self.kind].summary.format(table=table, related=related),
             "tags": [table],
         }
