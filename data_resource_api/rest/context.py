@@ -9,12 +9,13 @@ from typing import Any
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.faults import quote
-from data_resource_api.compiler.fields import Field, FieldError
+from data_resource_api.compiler.fields import FieldError
 from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
-from data_resource_api.rest.keys import field_value, read_key
+from data_resource_api.rest.csv_text import quoted
+from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
 from data_resource_api.rest.staging import Staging
@@ -31,6 +32,8 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar patience: seconds that a client may take to take the next rows of a stream.
+    :ivar absent: what stands for ``null`` in a CSV.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
@@ -44,6 +47,7 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        patience: float,
         require_if_match: bool,
         reading: Security | None,
         max_body_bytes: int = 2**24,
@@ -82,6 +86,8 @@ class OperationContext:
         ]
         self._tables = resource.tables
         self.max_nesting = max_nesting
+        self.patience = patience
+        self.absent = _absent(self.table)
         self.require_if_match = require_if_match
         self.reading = reading
         self.count = RowCount(exact_count_limit)
@@ -89,22 +95,29 @@ class OperationContext:
         self._key_places = [list(self.table.fields).index(name) for name in self.table.key]
         if operation.related is not None:
             self.related = resource.tables[operation.related]
-            self.association = AssociationStatements(
-                resource.association(operation.table, operation.related), self.table, self.related
-            )
+            self.related_keys = [self.related.fields[name] for name in self.related.key]
+            association = resource.association(operation.table, operation.related)
+            self._associations = [
+                AssociationStatements(association, self.table, self.related, reverse=reverse)
+                for reverse in (False, True)
+            ]
 
     @functools.cached_property
     def staging(self) -> Staging:
         """The statements of rows on their way into the table."""
         return Staging(self.table, self._tables, self.older_indexes)
 
-    def key(self, text: str) -> Any:
-        """The path's ``{id}`` as a value of the key's column.
+    def association(self, *, reverse: bool) -> AssociationStatements:
+        """The many-to-many relationship; from the child's side where that is asked for."""
+        return self._associations[reverse]
+
+    def key(self, text: str) -> list[Any]:
+        """The path's ``{id}`` as the values of the key's columns.
 
         :raises NotFound: it cannot be a key of this table.
         """
         try:
-            return field_value(key_field(self.table), text)
+            return read_key(self.keys, text)
         except FieldError:
             raise self.not_found(text) from None
 
@@ -137,11 +150,11 @@ class OperationContext:
 
     def not_found(self, key: object) -> NotFound:
         """The answer for a row that is not there."""
-        return NotFound(f"There is no {self.table.name} with {self.table.key[0]} {quote(key)}.")
+        return NotFound(
+            f"There is no {self.table.name} with {', '.join(self.table.key)} {quote(key)}."
+        )
 
 
-def key_field(table: ResourceTable) -> Field:
-    """The primary key's field of a table that has item paths."""
-    field = table.key_field
-    assert field is not None, "the compiler gives item paths only to tables with such a key"
-    return field
+def _absent(table: ResourceTable) -> str:
+    stated = table.entry.descriptor.get("missingValues") or [""]
+    return "" if "" in stated else quoted(str(stated[0]))
