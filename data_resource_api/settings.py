@@ -218,6 +218,12 @@ class Settings:
         whole_number(1024, 2**30),
         16 * 2**20,
     )
+    max_batch: int = variable(
+        "DRG_MAX_BATCH",
+        "The most operations of one batch; a longer one is a 400.",
+        whole_number(1, 100_000),
+        1_000,
+    )
     max_nesting: int = variable(
         "DRG_MAX_NESTING",
         "How deep the JSON of a request body may be nested; a deeper one is a 400.",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from data_resource_api.rest.api_request import RawRequest, parse
+from data_resource_api.rest.api_request import ApiRequest, RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
-from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.context import OperationContext, Plan
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
@@ -17,18 +17,40 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     :raises DrgError: the request is refused.
     """
     kind = context.operation.kind
-    request = parse(
+    request = read_request(context, raw)
+    reply = run(
+        servers,
+        kind,
+        lambda: plan_of(context, request),
+        position=read_position(raw.position),
+        index_fields=context.index_fields,
+        atomic=kind in ATOMIC or request.conditions is not NONE,
+    )
+    return completed(request, reply)
+
+
+def read_request(context: OperationContext, raw: RawRequest) -> ApiRequest:
+    """HTTP request → intent.
+
+    :raises BadRequest: it is wrong.
+    :raises UnsupportedMediaType: its body is not JSON.
+    """
+    return parse(
         context.operation,
         raw,
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
-    reply = run(
-        servers,
-        kind,
-        lambda: PLANS[kind](context, request),
-        position=read_position(raw.position),
-        index_fields=context.index_fields,
-        atomic=kind in ATOMIC or request.conditions is not NONE,
-    )
-    return tagged(reply, request.conditions) if kind in READS else reply
+
+
+def plan_of(context: OperationContext, request: ApiRequest) -> Plan:
+    """Intent → plan."""
+    return PLANS[context.operation.kind](context, request)
+
+
+def completed(request: ApiRequest, reply: Reply) -> Reply:
+    """The plan's answer, with what every answer of its kind has.
+
+    :raises PreconditionFailed: it is not what the request wants to read.
+    """
+    return tagged(reply, request.conditions) if request.operation.kind in READS else reply
