@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from flask import Blueprint, Flask, Response, request
 
 from data_resource_api.compiler.data_resource import DataResource
-from data_resource_api.compiler.drafts import draft_openapi, read_draft
+from data_resource_api.compiler.description.drafted import draft_openapi
+from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.openapi import Unmatched, disabled
 from data_resource_api.database import admin_schema
 from data_resource_api.database.deadlines import limit

@@ -23,7 +23,7 @@ from data_resource_api.errors import ConfigurationError
 from data_resource_api.json_text import write_json
 from data_resource_api.logs import current_request
 from data_resource_api.rest.batch.running import Batch, Done
-from data_resource_api.rest.direct import BATCH, KEY, OPERATION
+from data_resource_api.rest.direct import BATCH, KEY, OPERATION, ROWS
 from data_resource_api.rest.plan import READS
 from data_resource_api.rest.refusals import REQUEST_ID
 from data_resource_api.settings import Settings
@@ -108,6 +108,7 @@ def _as_request(done: Done, environ: Mapping[str, Any]) -> dict[str, Any]:
         "PATH_INFO": done.path,
         OPERATION: done.operation,
         KEY: done.key,
+        **({} if done.rows is None else {ROWS: done.rows}),
     }
 
 
@@ -133,6 +134,7 @@ def _line(environ: Mapping[str, Any], status: int, seconds: float) -> str:
         "table": operation and operation.table,
         "related": operation and operation.related,
         "key": key,
+        **({"rows": environ[ROWS]} if ROWS in environ else {}),
         "status": status,
         "milliseconds": round(seconds * 1000, 1),
     }

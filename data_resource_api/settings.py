@@ -224,6 +224,19 @@ class Settings:
         whole_number(1, 100_000),
         1_000,
     )
+    max_import_bytes: int = variable(
+        "DRG_MAX_IMPORT_BYTES",
+        "The largest body of CSV or NDJSON, which is read as it comes, in bytes; a larger one is a 413.",
+        whole_number(1024, 2**40),
+        2**30,
+    )
+    import_timeout: int = variable(
+        "DRG_IMPORT_TIMEOUT",
+        "How long adding a list, a CSV or an NDJSON may take, its sending included, in seconds; then the "
+        "answer is 503 and nothing was added.",
+        whole_number(1, 86_400),
+        600,
+    )
     max_nesting: int = variable(
         "DRG_MAX_NESTING",
         "How deep the JSON of a request body may be nested; a deeper one is a 400.",

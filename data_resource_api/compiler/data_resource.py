@@ -23,7 +23,6 @@ from data_resource_api.compiler.openapi import (
     Operation,
     Unmatched,
     read_operations,
-    served_document,
 )
 from data_resource_api.compiler.openapi_rules import broken_openapi_rules
 from data_resource_api.compiler.payload import Payload, check_payload, read_payload
@@ -79,13 +78,18 @@ class DataResource:
 
     @functools.cached_property
     def openapi(self) -> Mapping[str, Any]:
-        """The OpenAPI document as it is served: the payload's, answering from this service."""
-        return served_document(self.payload.api)
+        """The OpenAPI document as it is served: the payload's, and what it leaves open."""
+        return self._described(locked=False)
 
     @functools.cached_property
     def locked_openapi(self) -> Mapping[str, Any]:
         """The same from a service that asks for a token wherever the payload's says nothing."""
-        return served_document(self.payload.api, locked=True)
+        return self._described(locked=True)
+
+    def _described(self, *, locked: bool) -> Mapping[str, Any]:
+        from data_resource_api.compiler.description.served import served_document
+
+        return served_document(self.payload.api, self.tables, self.operations, locked=locked)
 
     def association(self, left: str, right: str) -> Association:
         """The many-to-many relationship between two tables."""

@@ -16,12 +16,7 @@ from urllib.parse import unquote
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.compiler.openapi_rules import pointed_at
 from data_resource_api.compiler.payload import Pair
-from data_resource_api.compiler.security import (
-    ANY_TOKEN,
-    Security,
-    read_security,
-    token_requirement,
-)
+from data_resource_api.compiler.security import ANY_TOKEN, Security, read_security
 from data_resource_api.compiler.tables import ResourceTable
 
 #: A path item's verbs; its other keys (parameters, summary, …) are not.
@@ -242,15 +237,3 @@ def _need_key(table: ResourceTable) -> None:
         raise LookupError(
             f"{quote(table.name)} has {count} fields in its primary key; a row's path needs one"
         )
-
-
-def served_document(api: Mapping[str, Any], *, locked: bool = False) -> Mapping[str, Any]:
-    """The document as clients get it: everything of the payload's, and this service as the server.
-
-    :param locked: operations that the document says nothing about need a token, so the document
-        tells clients that: with a root ``security``, if it has none.
-    """
-    served = {**api, "servers": [{"url": "/"}]}
-    if locked and "security" not in api:
-        served |= token_requirement(api)
-    return served

@@ -129,7 +129,7 @@ def _build_table(
         def fault(inside: str, message: str, place: str = place) -> None:
             faults.add(f"{place}.{inside}" if inside else place, message)
 
-        generated = key == (name,) and _is_generated(entry, descriptor)
+        generated = key == (name,) and is_generated(entry.descriptor, descriptor)
         field = compile_field(descriptor, in_key=name in key, generated=generated, fault=fault)
         if field is None:
             continue
@@ -251,9 +251,13 @@ def _primary_key(
     return tuple(dict.fromkeys(key))
 
 
-def _is_generated(entry: TableEntry, descriptor: Mapping[str, Any]) -> bool:
-    """PostgreSQL numbers the rows, unless the key is somebody else's (a foreign key)."""
-    stated = entry.descriptor.get("foreignKeys")
+def is_generated(table: Mapping[str, Any], descriptor: Mapping[str, Any]) -> bool:
+    """Whether PostgreSQL numbers the rows: not where the key is somebody else's (a foreign key).
+
+    :param table: the table's descriptor.
+    :param descriptor: the descriptor of the only field of its key.
+    """
+    stated = table.get("foreignKeys")
     referring = {
         name
         for item in (stated if isinstance(stated, list) else ())

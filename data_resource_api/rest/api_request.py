@@ -13,6 +13,7 @@ from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
 from data_resource_api.rest.pages import Position, Start
+from data_resource_api.rest.row_streams import BodyStream
 
 DEFAULT_LIMIT: Final = 20
 _LARGEST: Final = 2**63 - 1
@@ -21,6 +22,7 @@ _LARGEST: Final = 2**63 - 1
 _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
+    Kind.CREATE: ("on_conflict",),
 }
 _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
@@ -38,6 +40,8 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
+    :ivar prefer: the header, or an empty string.
+    :ivar stream: the body where it is read as it comes, and ``body`` is empty.
     :ivar authorize: lets this caller do what asks for this, or refuses.
     :ivar if_match: the header, or an empty string.
     :ivar if_none_match: the header, or an empty string.
@@ -51,6 +55,8 @@ class RawRequest:
     authorize: Callable[[Security], None]
     if_match: str = ""
     if_none_match: str = ""
+    prefer: str = ""
+    stream: BodyStream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,9 @@ class ApiRequest:
     """One operation's intent.
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
-    :ivar body: an object for rows, a list for ids, ``None`` where the operation takes none.
+    :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
+        none or has a stream.
+    :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
     :ivar conditions: ``conditions.NONE`` where the client states none.
     :ivar authorize: as in :class:`RawRequest`.
     """
@@ -70,6 +78,7 @@ class ApiRequest:
     body: Any
     conditions: Conditions
     authorize: Callable[[Security], None]
+    on_conflict: str = ""
 
 
 def parse(
@@ -80,7 +89,10 @@ def parse(
     :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
     :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
     """
-    position, limit = _page(operation, raw.parameters)
+    parameters, on_conflict = raw.parameters, ""
+    if operation.kind is Kind.CREATE:
+        parameters, on_conflict = _on_conflict(parameters)
+    position, limit = _page(operation, parameters)
     if limit is None and operation.kind is Kind.LIST:
         limit = DEFAULT_LIMIT
     return ApiRequest(
@@ -88,7 +100,8 @@ def parse(
         key=raw.key,
         position=position,
         limit=None if limit is None else min(limit, max_page_size),
-        body=_body(operation, raw, max_nesting),
+        body=None if raw.stream is not None else _body(operation, raw, max_nesting),
+        on_conflict=on_conflict,
         conditions=read_conditions(raw.if_match, raw.if_none_match)
         if raw.if_match or raw.if_none_match
         else NONE,
@@ -127,6 +140,17 @@ def _page(
     return _position(numbers.get("offset", 0), cursor), numbers.get("limit")
 
 
+def _on_conflict(parameters: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], str]:
+    """The first ``on_conflict``, and the other parameters."""
+    others, stated = [], ""
+    for name, text in parameters:
+        if name == "on_conflict" and text and not stated:
+            stated = text
+        else:
+            others.append((name, text))
+    return others, stated
+
+
 def _position(offset: int, cursor: Mapping[str, str]) -> Position:
     for name, text in cursor.items():
         return Position(offset, Start.END if name == "from" else Start(name), text)
@@ -150,6 +174,8 @@ def _body(operation: Operation, raw: RawRequest, max_nesting: int) -> Any:
     body = read_json(raw.body, max_depth=max_nesting)
     if operation.kind in _ID_BODIES:
         return body if isinstance(body, list) else [body]
+    if operation.kind is Kind.CREATE and isinstance(body, list):
+        return body
     if not isinstance(body, dict):
         raise BadRequest(f"The body must be a JSON object, not {json_name(body)}.")
     if operation.kind is Kind.QUERY and not body:

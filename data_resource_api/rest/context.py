@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.faults import quote
 from data_resource_api.compiler.fields import Field, FieldError
-from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.keys import field_value, read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
+from data_resource_api.rest.staging import Staging
 from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
 
 Rows = Sequence[tuple[Any, ...]]
@@ -43,6 +46,9 @@ class OperationContext:
         exact_count_limit: int,
         require_if_match: bool,
         reading: Security | None,
+        max_body_bytes: int = 2**24,
+        import_timeout: int = 600,
+        import_slots: threading.Semaphore | None = None,
     ) -> None:
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
@@ -65,6 +71,16 @@ class OperationContext:
         self.path = quoted_path("/" + operation.segments[0])
         self.allowed = allowed
         self.max_page_size = max_page_size
+        self.max_body_bytes = max_body_bytes
+        self.import_timeout = import_timeout
+        self.import_slots = import_slots or threading.Semaphore()
+        #: What each operation that changes a row of the table asks for.
+        self.changing = [
+            other.security
+            for other in resource.operations
+            if other.table == operation.table and other.kind in (Kind.REPLACE, Kind.MODIFY)
+        ]
+        self._tables = resource.tables
         self.max_nesting = max_nesting
         self.require_if_match = require_if_match
         self.reading = reading
@@ -76,6 +92,11 @@ class OperationContext:
             self.association = AssociationStatements(
                 resource.association(operation.table, operation.related), self.table, self.related
             )
+
+    @functools.cached_property
+    def staging(self) -> Staging:
+        """The statements of rows on their way into the table."""
+        return Staging(self.table, self._tables, self.older_indexes)
 
     def key(self, text: str) -> Any:
         """The path's ``{id}`` as a value of the key's column.

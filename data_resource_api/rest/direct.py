@@ -14,13 +14,15 @@ from urllib.parse import parse_qsl
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.compiler.openapi import Kind, Operation, Shape
 from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest
 from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
+from data_resource_api.rest.response import Reply
+from data_resource_api.rest.row_streams import STREAMED, BodyStream
 from data_resource_api.rest.servers import Servers
 
 #: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
@@ -30,6 +32,9 @@ Authorize = Callable[[dict[str, Any], Security], None]
 #: In the WSGI environment: the ``Operation`` that answers, and the key of its row, where there is one.
 OPERATION: Final = "drg.operation"
 KEY: Final = "drg.key"
+
+#: In the WSGI environment: how many rows a write took in, where it takes in many.
+ROWS: Final = "drg.rows"
 
 #: In the WSGI environment: the ``Batch`` that is being answered.
 BATCH: Final = "drg.batch"
@@ -60,6 +65,7 @@ class DirectRoutes:
     :param contexts: of every operation.
     :param authorize: lets a request do what its operation asks for, or raises.
     :param max_body_bytes: a longer body is Flask's to refuse.
+    :param max_import_bytes: the most of a body that is read as it comes.
     :param headers: of every answer.
     """
 
@@ -70,11 +76,13 @@ class DirectRoutes:
         authorize: Authorize,
         *,
         max_body_bytes: int,
+        max_import_bytes: int,
         headers: Iterable[tuple[str, str]],
     ) -> None:
         self._servers = servers
         self._authorize = authorize
         self._max_body_bytes = max_body_bytes
+        self._max_import_bytes = max_import_bytes
         self._headers = tuple(headers)
         #: (method, path) → what answers, of the paths without a key.
         self._plain: dict[tuple[str, str], OperationContext] = {}
@@ -119,7 +127,9 @@ class DirectRoutes:
             return None
         context, key = found
         length = 0
-        if context.operation.kind in TAKES_BODY:
+        media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        streamed = media_type in STREAMED and context.operation.kind is Kind.CREATE
+        if context.operation.kind in TAKES_BODY and not streamed:
             stated = environ.get("CONTENT_LENGTH") or ""
             if not (stated.isascii() and stated.isdecimal()):
                 return None
@@ -132,9 +142,13 @@ class DirectRoutes:
             raw = RawRequest(
                 key=key,
                 parameters=_parameters(query) if query else (),
-                media_type=environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower(),
+                media_type=media_type,
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                prefer=environ.get("HTTP_PREFER", ""),
+                stream=body_stream(context, environ, media_type, self._max_import_bytes)
+                if streamed
+                else None,
                 authorize=functools.partial(self._authorize, environ),
                 if_match=environ.get("HTTP_IF_MATCH", ""),
                 if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
@@ -142,8 +156,7 @@ class DirectRoutes:
             reply = answer(context, self._servers, raw)
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
             reply = refuse(error, environ)
-        if reply.created is not None:
-            environ[KEY] = reply.created
+        note_outcome(environ, reply)
         headers = [
             ("Content-Type", reply.media_type),
             ("Content-Length", str(len(reply.body))),
@@ -154,6 +167,30 @@ class DirectRoutes:
             del headers[:2]  # it has no body, and says nothing of the one that it stands for
         start_response(_STATUS_LINES[reply.status], headers)
         return (reply.body,)
+
+
+def note_outcome(environ: dict[str, Any], reply: Reply) -> None:
+    """Write what a write has made into the WSGI environment, where the audit log finds it."""
+    if reply.created is not None:
+        environ[KEY] = reply.created
+    if reply.rows is not None:
+        environ[ROWS] = reply.rows
+
+
+def body_stream(
+    context: OperationContext, environ: dict[str, Any], media_type: str, most: int
+) -> BodyStream | None:
+    """The body of a request where it is read as it comes.
+
+    :raises BadRequest: its length is none.
+    :raises TooLarge: it is longer than ``most`` bytes.
+    """
+    if media_type not in STREAMED or context.operation.kind is not Kind.CREATE:
+        return None
+    stated = environ.get("CONTENT_LENGTH") or ""
+    if stated and not (stated.isascii() and stated.isdecimal()):
+        raise BadRequest("Content-Length must be a whole number.")
+    return BodyStream(environ["wsgi.input"], int(stated) if stated else None, most)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:

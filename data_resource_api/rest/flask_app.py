@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,16 @@ from data_resource_api.json_text import read_json
 from data_resource_api.rest.api_request import RawRequest, is_json
 from data_resource_api.rest.batch.running import BATCH_PATH, Batch
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.direct import BATCH, KEY, OPERATION, Authorize, DirectRoutes, path_forms
+from data_resource_api.rest.direct import (
+    BATCH,
+    KEY,
+    OPERATION,
+    Authorize,
+    DirectRoutes,
+    body_stream,
+    note_outcome,
+    path_forms,
+)
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
@@ -57,12 +67,14 @@ class GeneratedApi:
         self._max_body_bytes = settings.max_body_bytes
         self._max_nesting = settings.max_nesting
         self._max_batch = settings.max_batch
+        self._max_import_bytes = settings.max_import_bytes
         self._contexts = tuple(_contexts(resource, settings))
         self._direct = DirectRoutes(
             self._contexts,
             servers,
             authorize,
             max_body_bytes=settings.max_body_bytes,
+            max_import_bytes=settings.max_import_bytes,
             headers=[(VERSION_HEADER, resource.digest)],
         )
 
@@ -100,7 +112,9 @@ class GeneratedApi:
                 app.add_url_rule(
                     rule,
                     endpoint=endpoint,
-                    view_func=_view(context, self._servers, self._authorize),
+                    view_func=_view(
+                        context, self._servers, self._authorize, self._max_import_bytes
+                    ),
                     methods=[operation.verb.upper()],
                     provide_automatic_options=False,
                 )
@@ -137,6 +151,8 @@ class GeneratedApi:
 
 def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationContext]:
     statements = {name: TableStatements(table) for name, table in resource.tables.items()}
+    # Half of the connections stay for everybody else, whatever slow clients send.
+    slots = threading.Semaphore(max(1, settings.pool_size // 2))
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
         verbs[_shape_of_path(operation)].append(operation.verb.upper())
@@ -157,6 +173,9 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
+            max_body_bytes=settings.max_body_bytes,
+            import_timeout=settings.import_timeout,
+            import_slots=slots,
             require_if_match=settings.require_if_match,
             reading=reading.get(_shape_of_path(operation)),
         )
@@ -213,22 +232,25 @@ def _shape_of_path(operation: Operation) -> tuple[str, ...]:
 
 
 def _view(
-    context: OperationContext, servers: Servers, authorize: Authorize
+    context: OperationContext, servers: Servers, authorize: Authorize, max_import_bytes: int
 ) -> Callable[..., Response]:
     def view(key: str = "", **_: str) -> Response:
+        environ = request.environ
+        stream = body_stream(context, environ, request.mimetype, max_import_bytes)
         raw = RawRequest(
             key=key,
             parameters=request.args.items(multi=True),
             media_type=request.mimetype,
-            body=request_body(),
-            position=request.environ.get("HTTP_DRG_POSITION", ""),
-            authorize=functools.partial(authorize, request.environ),
-            if_match=request.environ.get("HTTP_IF_MATCH", ""),
-            if_none_match=request.environ.get("HTTP_IF_NONE_MATCH", ""),
+            body=b"" if stream is not None else request_body(),
+            position=environ.get("HTTP_DRG_POSITION", ""),
+            prefer=environ.get("HTTP_PREFER", ""),
+            stream=stream,
+            authorize=functools.partial(authorize, environ),
+            if_match=environ.get("HTTP_IF_MATCH", ""),
+            if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
         )
         reply = answer(context, servers, raw)
-        if reply.created is not None:
-            request.environ[KEY] = reply.created
+        note_outcome(environ, reply)
         return to_response(reply)
 
     return view

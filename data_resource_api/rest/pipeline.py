@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from data_resource_api.compiler.openapi import Kind
 from data_resource_api.rest.api_request import ApiRequest, RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
-from data_resource_api.rest.context import OperationContext, Plan
+from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.intake import Intake
+from data_resource_api.rest.intake_request import read_intake
+from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
@@ -18,10 +22,13 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     """
     kind = context.operation.kind
     request = read_request(context, raw)
+    intake = intake_of(context, raw, request)
+    if intake is not None:
+        return run_intake(servers, context, intake)
     reply = run(
         servers,
         kind,
-        lambda: plan_of(context, request),
+        lambda: PLANS[kind](context, request),
         position=read_position(raw.position),
         index_fields=context.index_fields,
         atomic=kind in ATOMIC or request.conditions is not NONE,
@@ -43,9 +50,15 @@ def read_request(context: OperationContext, raw: RawRequest) -> ApiRequest:
     )
 
 
-def plan_of(context: OperationContext, request: ApiRequest) -> Plan:
-    """Intent → plan."""
-    return PLANS[context.operation.kind](context, request)
+def intake_of(context: OperationContext, raw: RawRequest, request: ApiRequest) -> Intake | None:
+    """The rows that are to be added, where they are more than one new row.
+
+    :raises BadRequest: what is asked for is wrong.
+    :raises Forbidden: rows would be changed, and the caller may not do that.
+    """
+    if context.operation.kind is Kind.CREATE and (raw.prefer or type(request.body) is not dict):
+        return read_intake(context, raw, request)
+    return None
 
 
 def completed(request: ApiRequest, reply: Reply) -> Reply:

@@ -32,6 +32,7 @@ from data_resource_api.rest.pages import (
     planned_rows,
 )
 from data_resource_api.rest.response import Reply, created, json_reply
+from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
     Statement,
     numbered,
@@ -39,40 +40,6 @@ from data_resource_api.rest.statements import (
 
 #: How often a generated key that a client's row has taken in between is drawn again.
 _MOST_DRAWS: Final = 10
-
-
-# ── rows in ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _bind_row(table: ResourceTable, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The given fields, bound, in the table's order; and what is wrong, one line per field."""
-    bound: dict[str, Any] = {}
-    faults: dict[str, str] = {}
-    for name, field in table.fields.items():
-        if name not in body or (field.generated and body[name] is None):
-            continue
-        try:
-            bound[name] = field.bind(body[name])
-        except FieldError as error:
-            faults[name] = f"{name}: {error}"
-    for field in table.searchable_fields:
-        if field.name in bound and field.protection is not None:
-            bound[field.protection.index_column] = field.index(body[field.name])
-    lines = [*faults.values()]
-    lines += [
-        f"{name}: is not a field of {table.name}{nearest(name, table.fields) or '.'}"
-        for name in body
-        if name not in table.fields
-    ]
-    return bound, lines
-
-
-def _missing(table: ResourceTable, body: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name}: is required."
-        for name, field in table.fields.items()
-        if field.required and name not in body
-    ]
 
 
 def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
@@ -131,8 +98,8 @@ def _read(context: OperationContext, request: ApiRequest) -> Plan:
 
 def _create(context: OperationContext, request: ApiRequest) -> Plan:
     table = context.table
-    bound, faults = _bind_row(table, request.body)
-    _refuse(table, faults + _missing(table, request.body))
+    bound, faults = bind_row(table, request.body)
+    _refuse(table, faults + missing(table, request.body))
     names, parameters = tuple(bound), numbered(bound.values())
     generate = context.statements.generated and table.key[0] not in bound
     yield from _refuse_clashes(context, request.body)
@@ -165,7 +132,7 @@ def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[s
     key = context.key(request.key)
     body = dict(request.body)
     stated = body.pop(key_name, request.key)
-    bound, faults = _bind_row(table, body)
+    bound, faults = bind_row(table, body)
     try:
         same = field_value(table.fields[key_name], stated) == key
     except FieldError:
@@ -210,7 +177,7 @@ def _replace(context: OperationContext, request: ApiRequest) -> Plan:
     rows = yield update
     if rows:
         return _updated(table, rows[0])
-    _refuse(table, _missing(table, {**bound, table.key[0]: key}))
+    _refuse(table, missing(table, {**bound, table.key[0]: key}))
     # The key comes after the fields, whose numbers are taken.
     insert = context.statements.insert_sql((*bound, table.key[0]), True)
     rows = yield Statement(insert, numbered([*bound.values(), key]))

@@ -24,6 +24,7 @@ class Reply:
     """An HTTP answer.
 
     :ivar created: the key of the row that there is now, a list of a composite key's values.
+    :ivar rows: how many rows a write took in, where it takes in many.
     """
 
     status: int
@@ -31,6 +32,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     created: object = None
+    rows: int | None = None
 
 
 class RowWriter:

@@ -19,6 +19,7 @@ from data_resource_api.rest.plan import READS
 from data_resource_api.rest.prepared import PreparedStatements
 from data_resource_api.rest.response import POSITION_HEADER, Reply, with_headers
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
+from data_resource_api.rest.staging import Attempt
 from data_resource_api.rest.statements import Statement
 
 logger = logging.getLogger("data_resource_api")
@@ -78,7 +79,7 @@ def _write(
 ) -> Reply:
     try:
         return _run_once(servers.primary, plan, atomic=atomic, tell_position=bool(servers.replicas))
-    except _ConnectionLost as error:
+    except ConnectionLost as error:
         raise Unavailable(
             "The connection to the database was lost; the change may not have been made."
         ) from error
@@ -96,11 +97,11 @@ def _read(
     try:
         try:
             return _run_once(server, make_plan())
-        except _ConnectionLost:
+        except ConnectionLost:
             if time.monotonic() - began > _AT_ONCE:
                 raise
             return _run_once(server, make_plan())
-    except _ConnectionLost as error:
+    except ConnectionLost as error:
         raise Unavailable("The connection to the database was lost.") from error
     except psycopg2.Error as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -116,7 +117,7 @@ def _ask_replica(
     """
     try:
         return _run_once(replica.server, plan, replayed_sql(position))
-    except (_ConnectionLost, _CannotConnect):
+    except (ConnectionLost, _CannotConnect):
         replica.pass_over()
     except pg.QueryCanceled as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -125,8 +126,8 @@ def _ask_replica(
     return None
 
 
-class _ConnectionLost(Exception):
-    pass
+class ConnectionLost(Exception):
+    """The connection is gone, and nobody knows what of the statement was done."""
 
 
 class _CannotConnect(Unavailable):
@@ -152,7 +153,7 @@ def _run_once(
         return reply
     # Borrowed without the session that SQLAlchemy would make of it; see ``database.pool``.
     pool: Any = server.engine.pool
-    borrowed = _take(pool)
+    borrowed = take(pool)
     try:
         return _run_on(borrowed, server, plan, statement, before, atomic, tell_position)
     finally:
@@ -186,15 +187,15 @@ def _run_on(
             if isinstance(error, pg.ReadOnlySqlTransaction):
                 connection.close()  # it leads to a primary that no longer is one
             elif connection.closed:
-                raise _ConnectionLost from error
+                raise ConnectionLost from error
             raise
         finally:
-            if atomic and not connection.closed and _in_transaction(connection):
+            if atomic and not connection.closed and in_transaction(connection):
                 cursor.execute("ROLLBACK")
-        return _with_position(reply, cursor, asked=atomic) if tell_position else reply
+        return with_position(reply, cursor, asked=atomic) if tell_position else reply
 
 
-def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
+def with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
     """A write's answer with where the log is now that it is committed.
 
     :param asked: whether the last message has asked for it already.
@@ -209,7 +210,8 @@ def _with_position(reply: Reply, cursor: Any, *, asked: bool) -> Reply:
     return with_headers(reply, {POSITION_HEADER: position})
 
 
-def _in_transaction(connection: Any) -> bool:
+def in_transaction(connection: Any) -> bool:
+    """Whether a connection has begun a transaction that has not ended."""
     idle: int = psycopg2.extensions.TRANSACTION_STATUS_IDLE
     return bool(connection.info.transaction_status != idle)
 
@@ -232,6 +234,11 @@ def _drive(
         rows = execute(cursor, statement, prologue, prepared)
 
 
+def drive(plan: Plan, cursor: Any) -> Reply:
+    """Run a plan in the transaction that a connection is in."""
+    return _drive(plan, next(plan), cursor, "", "", None)
+
+
 #: The database does not have, or can no longer use, what a connection has prepared.
 _UNPREPARED: Final = (
     pg.FeatureNotSupported,  # a column has another type since
@@ -248,6 +255,8 @@ def execute(
     :param before: further SQL for the same message; the statement's rows are the last.
     :param prepared: of a connection in autocommit mode, which may prepare the statement.
     """
+    if isinstance(statement, Attempt):
+        return statement.run(cursor)
     if prepared is not None:
         try:
             ready = prepared.prepared(cursor, statement.sql)
@@ -263,7 +272,11 @@ def execute(
     return cursor.fetchall() if cursor.description else ()
 
 
-def _take(pool: Any) -> Any:
+def take(pool: Any) -> Any:
+    """Borrow a connection of a pool.
+
+    :raises Unavailable: there is none.
+    """
     try:
         return pool.take()
     except sa.exc.TimeoutError as error:

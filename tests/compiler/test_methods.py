@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from data_resource_api.compiler.data_resource import compile_data_resource
-from data_resource_api.compiler.drafts import draft_openapi, read_draft
+from data_resource_api.compiler.description.drafted import draft_openapi
+from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.security import ANY_TOKEN, PUBLIC
 from data_resource_api.errors import InvalidDocument
 

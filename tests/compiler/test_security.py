@@ -127,8 +127,8 @@ def test_a_locked_service_tells_clients_that_a_token_is_needed() -> None:
     assert told["components"]["securitySchemes"] == {
         "bearerAuth": {"type": "http", "scheme": "bearer"}
     }
-    assert told["components"]["schemas"] == {"a": {"type": "string"}}
-    assert told["paths"] == api["paths"]
+    assert told["components"]["schemas"]["a"] == {"type": "string"}
+    assert told["paths"].keys() == api["paths"].keys()
     assert stated == before
     assert broken_openapi_rules(told) == []
 

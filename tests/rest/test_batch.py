@@ -369,6 +369,40 @@ def test_conditions_of_an_operation_hold_in_a_batch(service: Service) -> None:
     assert unchanged == [{"status": 304, "headers": {"ETag": tag}, "body": None}]
 
 
+def test_lists_and_upserts_are_operations_like_others(service: Service) -> None:
+    merge = {"Prefer": "resolution=merge-duplicates"}
+    results = done(
+        service,
+        operation("POST", "/provider", [{"name": "Ada"}, {"name": "Bob"}], id="two"),
+        operation("POST", "/program", [{"provider_id": {"$ref": "two#/ids/1"}}]),
+        operation("POST", "/code", [{"code": "a", "label": "x"}]),
+        operation("POST", "/code", [{"code": "a", "label": "y"}, {"code": "b"}], headers=merge),
+        operation("PUT", "/provider/{two#/ids/0}", {"name": "Eve"}),
+    )
+    assert [result["status"] for result in results] == [201, 201, 201, 201, 200]
+    assert service.get("/program").json()["program"][0]["provider_id"] == 2
+    assert service.get("/code/a").json()["label"] == "y"
+    assert service.get("/provider/1").json()["name"] == "Eve"
+
+
+def test_every_fault_of_a_list_has_the_place_of_its_operation(service: Service) -> None:
+    status, body = refused(
+        service, ADA, operation("POST", "/provider", [{"name": "B"}, {}, {"x": 1}])
+    )
+    assert status == 400
+    assert len(body["errors"]) == 3
+    assert all(line.startswith("operations[1]: row ") for line in body["errors"])
+    rows = [{"provider_id": 1}, {"provider_id": 99}]
+    status, body = refused(service, ADA, operation("POST", "/program", rows))
+    assert status == 409
+    assert all(line.startswith("operations[1]: ") for line in body["errors"])
+    rollback = {"Prefer": "tx=rollback"}
+    status, _ = refused(
+        service, ADA, operation("POST", "/provider", [{"name": "B"}], headers=rollback)
+    )
+    assert status == 400
+
+
 def test_a_chosen_key_does_not_make_a_later_operation_fail(service: Service) -> None:
     results = done(
         service,

@@ -11,11 +11,11 @@ import orjson
 import psycopg2
 
 from data_resource_api.compiler.faults import MAX_FAULTS
-from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import ANY_TOKEN, Security
 from data_resource_api.errors import BadRequest, DrgError, MethodNotAllowed, NotFound
 from data_resource_api.json_text import read_json, write_json
-from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
+from data_resource_api.rest.api_request import TAKES_BODY, ApiRequest, RawRequest
 from data_resource_api.rest.batch.reading import METHODS, Step, read_batch
 from data_resource_api.rest.batch.references import (
     Dangling,
@@ -25,9 +25,11 @@ from data_resource_api.rest.batch.references import (
     resolved_path,
 )
 from data_resource_api.rest.context import OperationContext, Plan
+from data_resource_api.rest.intake import Refused, take_in
+from data_resource_api.rest.intake_transaction import refused_rows
 from data_resource_api.rest.keys import write_key
-from data_resource_api.rest.pipeline import completed, plan_of, read_request
-from data_resource_api.rest.plan import READS
+from data_resource_api.rest.pipeline import completed, intake_of, read_request
+from data_resource_api.rest.plan import PLANS, READS
 from data_resource_api.rest.response import Reply, json_reply
 from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.transaction import refused, run_together
@@ -51,13 +53,15 @@ class Done:
 
     :ivar path: as it is in the batch, without the query.
     :ivar status: of its own answer; ``None`` where it was not reached.
+    :ivar rows: how many it took in, where it takes in many.
     """
 
     operation: Operation
     method: str
     path: str
     key: object
-    status: int | None
+    status: int | None = None
+    rows: int | None = None
 
 
 class Batch:
@@ -87,7 +91,7 @@ class Batch:
         self._kept = self._referred()
         #: What became of each operation, in their order.
         self.done: list[Done] = [
-            Done(context.operation, step.method, "/" + "/".join(step.segments), None, None)
+            Done(context.operation, step.method, "/" + "/".join(step.segments), None)
             for step, (context, _) in zip(self._steps, self._contexts, strict=True)
         ]
 
@@ -143,6 +147,8 @@ class Batch:
 
     def _refused(self, error: psycopg2.Error) -> Exception:
         context, _ = self._contexts[self._at]
+        if context.operation.kind is Kind.CREATE:
+            return refused_rows(error, context)
         return refused(error, context.operation.kind, context.index_fields)
 
     def _plan(self) -> Plan:
@@ -154,9 +160,9 @@ class Batch:
         ):
             self._at = place
             raw = self._raw(step, key, answers)
-            self._note(raw.key or None, None)
+            self._note(key=raw.key or None)
             request = read_request(context, raw)
-            reply = completed(request, (yield from plan_of(context, request)))
+            reply = completed(request, (yield from _one(context, raw, request)))
             size += len(reply.body)
             if size > self._max_answer_bytes:
                 raise BadRequest(
@@ -166,7 +172,9 @@ class Batch:
             if step.name in self._kept:
                 answers[step.name] = read_json(reply.body) if reply.body else None
             results.append(_result(reply))
-            self._note(raw.key or None if reply.created is None else reply.created, reply.status)
+            self._note(status=reply.status, rows=reply.rows)
+            if reply.created is not None:
+                self._note(key=reply.created)
         return json_reply(200, {"results": results})
 
     def _raw(self, step: Step, key: str, answers: dict[str, Any]) -> RawRequest:
@@ -187,15 +195,29 @@ class Batch:
             authorize=self._authorize,
             if_match=step.headers.get("if-match", ""),
             if_none_match=step.headers.get("if-none-match", ""),
+            prefer=step.headers.get("prefer", ""),
         )
 
-    def _note(self, key: object, status: int | None) -> None:
-        self.done[self._at] = replace(self.done[self._at], key=key, status=status)
+    def _note(self, **outcome: Any) -> None:
+        self.done[self._at] = replace(self.done[self._at], **outcome)
 
     @property
     def changes(self) -> list[Done]:
         """What became of the operations that are no reads."""
         return [done for done in self.done if done.operation.kind not in READS]
+
+
+def _one(context: OperationContext, raw: RawRequest, request: ApiRequest) -> Plan:
+    """What one operation does."""
+    intake = intake_of(context, raw, request)
+    if intake is None:
+        return (yield from PLANS[context.operation.kind](context, request))
+    if intake.preferences.rollback:
+        raise BadRequest("Prefer: tx=rollback cannot be had for one operation of a batch.")
+    try:
+        return (yield from take_in(context, intake))
+    except Refused as refusal:
+        raise refused_rows(refusal.error, context) from None
 
 
 def _result(reply: Reply) -> dict[str, Any]:

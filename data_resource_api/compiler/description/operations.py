@@ -1,0 +1,262 @@
+"""Kinds of operation → OpenAPI's Operation Objects.
+
+To describe a kind, add a row to ``DESCRIPTIONS``; a parameter or a refusal that several have stands in
+``shared``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from data_resource_api.compiler.description import rows
+from data_resource_api.compiler.description.components import Components
+from data_resource_api.compiler.description.rows import DescribedTable
+from data_resource_api.compiler.description.shared import PARAMETERS, STATUSES
+from data_resource_api.compiler.openapi import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The tables and the components that one operation is described with.
+
+    :ivar other: the related table, where the operation has one.
+    """
+
+    table: DescribedTable
+    other: DescribedTable | None
+    components: Components
+
+
+Schema = Callable[[Described], dict[str, Any]]
+
+
+def _row(of: Described) -> dict[str, Any]:
+    return dict(rows.row(of.table, of.components))
+
+
+def _written(of: Described) -> dict[str, Any]:
+    return dict(rows.written(of.table, of.components))
+
+
+def _new(of: Described) -> dict[str, Any]:
+    return dict(rows.new(of.table, of.components))
+
+
+def _change(of: Described) -> dict[str, Any]:
+    return dict(rows.change(of.table, of.components))
+
+
+def _sought(of: Described) -> dict[str, Any]:
+    return dict(rows.sought(of.table, of.components))
+
+
+def _page(of: Described) -> dict[str, Any]:
+    listed = {"type": "array", "items": _row(of)}
+    links = of.components.shared("schemas", "Links")
+    return {
+        "type": "object",
+        "required": [of.table.name, "links"],
+        "properties": rows.named({of.table.name: listed, "links": links}),
+    }
+
+
+def _results(of: Described) -> dict[str, Any]:
+    results = {"type": "array", "items": _row(of)}
+    return {"type": "object", "required": ["results"], "properties": {"results": results}}
+
+
+def _ids(of: Described) -> dict[str, Any]:
+    assert of.other is not None
+    return {"type": "array", "items": rows.key_schema(of.other)}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is said of one kind of operation.
+
+    :ivar summary: with ``{table}`` and ``{related}``.
+    :ivar parameters: names in ``shared.PARAMETERS``.
+    :ivar answers: status → what the answer says and its schema.
+    :ivar refusals: names in ``shared.RESPONSES``.
+    :ivar headers: of the answers: names in ``shared.HEADERS``, and what HTTP calls them.
+    """
+
+    summary: str
+    answers: Mapping[str, tuple[str, Schema]]
+    refusals: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    body: Schema | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_VERSION: Final = {"DRG-Version": "Version"}
+_CREATED: Final = {"Location": "Location", **_VERSION}
+
+DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
+    Kind.LIST: Description(
+        "List {table}",
+        {"200": ("One page of rows, and where the others are.", _page)},
+        ("BadRequest",),
+        parameters=("Offset", "Limit", "After", "Before", "From", "Position"),
+        headers=_VERSION,
+    ),
+    Kind.CREATE: Description(
+        "Create a row of {table}",
+        {"201": ("It is there.", _written)},
+        ("BadRequest", "Conflict"),
+        body=_new,
+        headers=_CREATED,
+    ),
+    Kind.QUERY: Description(
+        "Find rows of {table} by the values of their fields",
+        {"200": ("The rows.", _results)},
+        ("BadRequest", "NoMatches"),
+        parameters=("Offset", "Most", "Position"),
+        body=_sought,
+        headers=_VERSION,
+    ),
+    Kind.READ: Description(
+        "One row of {table}",
+        {"200": ("The row.", _row)},
+        ("NotFound",),
+        parameters=("Position",),
+        headers=_VERSION,
+    ),
+    Kind.REPLACE: Description(
+        "Change a row of {table}, or create it",
+        {"200": ("It is changed.", _written), "201": ("It was not there, and now is.", _written)},
+        ("BadRequest", "NotFound", "Conflict"),
+        body=_change,
+        headers=_VERSION,
+    ),
+    Kind.MODIFY: Description(
+        "Change a row of {table}",
+        {"200": ("It is changed.", _written)},
+        ("BadRequest", "NotFound", "Conflict"),
+        body=_change,
+        headers=_VERSION,
+    ),
+    Kind.DELETE: Description("Refused: nothing is ever deleted", {}, ("MethodNotAllowed",)),
+    Kind.RELATED: Description(
+        "The ids of {related} that a row of {table} is related to",
+        {"200": ("The ids, in ascending order.", _ids)},
+        ("NotFound",),
+        parameters=("Position",),
+        headers=_VERSION,
+    ),
+    Kind.RELATE: Description(
+        "Relate a row of {table} to exactly these {related}",
+        {"200": ("The ids that it is related to now.", _ids)},
+        ("BadRequest", "NotFound"),
+        body=_ids,
+        headers=_VERSION,
+    ),
+    Kind.ADD_RELATED: Description(
+        "Relate a row of {table} to more {related}",
+        {"200": ("The ids that it is related to now.", _ids)},
+        ("BadRequest", "NotFound"),
+        body=_ids,
+        headers=_VERSION,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OperationDescription:
+    """One operation's parts, each made when it is asked for: a component that nobody needs is not made.
+
+    :ivar path: as the document writes it, with its parameters in braces.
+    """
+
+    kind: Kind
+    path: str
+    of: Described
+
+    def naming(self) -> dict[str, Any]:
+        """``operationId``, ``summary`` and ``tags``."""
+        table, related = self.of.table.name, self.of.other.name if self.of.other else ""
+        return {
+            "operationId": ".".join(filter(None, (self.kind.value, table, related))),
+            "summary": DESCRIPTIONS[self.kind].summary.format(table=table, related=related),
+            "tags": [table],
+        }
+
+    def parameters(self, stated: Collection[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+        """Its parameters.
+
+        :param stated: name and place (``query`` …) of those that are described already.
+        """
+        own = [
+            item
+            for item in _key_parameters(self.path, self.of.table)
+            if (item["name"], "path") not in stated
+        ]
+        shared = [
+            self.of.components.shared("parameters", name)
+            for name in DESCRIPTIONS[self.kind].parameters
+            if (PARAMETERS[name]["name"], PARAMETERS[name]["in"]) not in stated
+        ]
+        return own + shared
+
+    def body(self) -> dict[str, Any]:
+        """Its Request Body Object; empty where it takes none."""
+        schema = DESCRIPTIONS[self.kind].body
+        return {"required": True, "content": _json(schema(self.of))} if schema else {}
+
+    def answers(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
+        """Status → its Response Object."""
+        told = DESCRIPTIONS[self.kind]
+        return {status: partial(self._answer, status) for status in told.answers} | {
+            STATUSES[name]: partial(self.of.components.shared, "responses", name)
+            for name in (*told.refusals, "Refused")
+        }
+
+    def headers(self) -> dict[str, Any]:
+        """What comes with an answer that is no refusal."""
+        return {
+            name: self.of.components.shared("headers", component)
+            for name, component in DESCRIPTIONS[self.kind].headers.items()
+        }
+
+    def content(self, status: str) -> dict[str, Any]:
+        """Media type → what an answer of that status holds."""
+        return _json(DESCRIPTIONS[self.kind].answers[status][1](self.of))
+
+    def _answer(self, status: str) -> dict[str, Any]:
+        about, _ = DESCRIPTIONS[self.kind].answers[status]
+        return {"description": about, "headers": self.headers(), "content": self.content(status)}
+
+    def whole(self) -> dict[str, Any]:
+        """The Operation Object, without its ``security``."""
+        operation = self.naming()
+        if parameters := self.parameters():
+            operation["parameters"] = parameters
+        if body := self.body():
+            operation["requestBody"] = body
+        operation["responses"] = {status: make() for status, make in self.answers().items()}
+        return operation
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _key_parameters(path: str, table: DescribedTable) -> list[dict[str, Any]]:
+    """The path's parameters: the fields of the primary key, in its order."""
+    names = re.findall(r"\{([^{}/]+)\}", path)
+    schemas = [rows.key_value(field) for field in table.key_fields]
+    if len(names) != len(schemas):
+        schemas = [{"type": "string"}] * len(names)
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        | ({"description": _WRITTEN} if schema.get("type") == "string" else {})
+        for name, schema in zip(names, schemas, strict=True)
+    ]
+
+
+#: How a key that is a text stands in a path.
+_WRITTEN: Final = "`~`, `/` and `,` in it are written `~7E`, `~2F` and `~2C`."

@@ -1,0 +1,281 @@
+"""The OpenAPI document that is served, and drafts: everything is told, nothing stated is changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from data_resource_api import compile_data_resource
+from data_resource_api.compiler.description.drafted import draft_openapi
+from data_resource_api.compiler.drafts import read_draft
+from data_resource_api.compiler.fields import FIELD_TYPES
+from data_resource_api.compiler.openapi import KINDS, Kind
+from data_resource_api.json_text import write_json
+from tests.service import all_paths, entry, payload, workforce
+
+NAME = {"name": "name", "type": "string", "constraints": {"required": True, "maxLength": 9}}
+
+
+def served(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
+    """The document as a client gets it, known to be valid OpenAPI 3.0."""
+    before = copy.deepcopy(document)
+    resource = compile_data_resource(document)
+    openapi = json.loads(write_json(resource.locked_openapi if locked else resource.openapi))
+    assert document == before
+    validate(openapi)
+    return dict(openapi)
+
+
+def drafted(*drafts: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        write_json(draft_openapi([read_draft(draft) for draft in drafts]))
+    )
+    validate(document)
+    return document
+
+
+def resolved(value: Any, document: Mapping[str, Any]) -> Any:
+    """A value with its first ``$ref`` followed."""
+    while isinstance(value, dict) and "$ref" in value:
+        found: Any = document
+        for step in value["$ref"].split("/")[1:]:
+            found = found[step]
+        value = found
+    return value
+
+
+def within(part: Any, whole: Any, place: str = "") -> Iterator[str]:
+    """Where ``whole`` does not say what ``part`` says; a list may only have become longer."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        for name, item in part.items():
+            if name not in whole:
+                yield f"{place}/{name}"
+            else:
+                yield from within(item, whole[name], f"{place}/{name}")
+    elif isinstance(part, list) and isinstance(whole, list) and place.endswith("/parameters"):
+        if whole[: len(part)] != part:
+            yield place
+    elif part != whole:
+        yield place
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for verb in ("get", "put", "post", "patch", "delete"):
+            if verb in item:
+                yield f"{verb} {path}", item[verb]
+
+
+def test_nothing_that_a_payload_states_is_dropped_or_changed() -> None:
+    """The example's own document is complete; all of it is served, ``x-`` keys included."""
+    document = workforce()
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    api["x-root"] = {"a": [1, {"b": 2}]}
+    api["paths"]["x-paths"] = {"kept": True}
+    api["paths"]["/provider"]["x-item"] = [1]
+    api["paths"]["/provider"]["get"]["x-operation"] = {"b": None}
+    api["paths"]["/provider"]["get"]["responses"]["x-answers"] = 5
+    api["components"]["x-components"] = True
+    api["components"]["schemas"]["Provider"]["x-schema"] = "yes"
+    for locked in (False, True):
+        whole = served(document, locked=locked)
+        assert list(within(api, whole)) == []
+        assert whole["paths"].keys() == api["paths"].keys()
+        for path, item in api["paths"].items():
+            assert whole["paths"][path].keys() == item.keys()
+
+
+def test_a_parameter_that_is_stated_is_not_described_again() -> None:
+    document = workforce()
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    whole = served(document)
+    for place, operation in operations(whole):
+        verb, path = place.split()
+        stated = [*api["paths"][path].get("parameters", []), *operation.get("parameters", [])]
+        names = [(item["name"], item["in"]) for item in (resolved(p, whole) for p in stated)]
+        assert len(names) == len(set(names)), place
+        assert ("DRG-Position", "header") in names or verb not in ("get",)
+
+
+def test_everything_is_told_of_operations_that_a_payload_only_names() -> None:
+    """``{"get": {"responses": {"200": …}}}`` becomes an operation that a client can be made of."""
+    tables = (entry("people", NAME), entry("team", key=None), entry("badge"))
+    tables[1]["tableSchema"]["fields"] = [{"name": "x"}]
+    whole = served(payload(*tables, pairs=[("people", "badge")]))
+    kinds = set()
+    for place, operation in operations(whole):
+        kinds.add(operation["operationId"].split(".")[0])
+        assert operation["summary"], place
+        assert "default" in operation["responses"], place
+        assert operation["tags"], place
+        verb, _ = place.split()
+        takes_body = verb in ("post", "put", "patch")
+        assert ("requestBody" in operation) is takes_body, place
+    assert kinds == {kind.value for kind in KINDS.values()}
+    new = whole["components"]["schemas"]["people.new"]
+    assert new["required"] == ["name"]
+    assert whole["components"]["schemas"]["people"]["properties"]["name"]["maxLength"] == 9
+
+
+def test_paths_that_are_not_listed_do_not_appear() -> None:
+    done = {"get": {"responses": {"200": {"description": "Done."}}}}
+    whole = served(payload(entry("people", NAME), paths={"/people": done, "/nobody": done}))
+    assert whole["paths"].keys() == {"/people", "/nobody"}
+    assert whole["paths"]["/people"].keys() == {"get"}
+    assert whole["paths"]["/nobody"] == done
+
+
+def test_what_the_payload_says_of_refusals_holds_for_all_of_them() -> None:
+    for stated in ("default", "4XX"):
+        paths = {"/people": {"post": {"responses": {stated: {"description": "No."}}}}}
+        answers = served(payload(entry("people"), paths=paths))["paths"]["/people"]["post"][
+            "responses"
+        ]
+        assert answers.keys() == {stated, "201"}
+        assert answers[stated] == {"description": "No."}
+
+
+def test_components_of_the_payload_keep_their_names() -> None:
+    """One that says something else is not taken for ours, and one that says the same is used."""
+    document = payload(entry("people", NAME))
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    api["components"] = {"schemas": {"people": {"type": "string"}}}
+    whole = served(document)
+    schemas = whole["components"]["schemas"]
+    assert schemas["people"] == {"type": "string"}
+    assert "name" in schemas["people.2"]["properties"]
+    content = whole["paths"]["/people/{id}"]["get"]["responses"]["200"]["content"]
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/people.2"}
+
+
+def test_a_draft_that_is_embedded_is_served_as_it_is() -> None:
+    """It says everything already: serving it adds no component and no parameter."""
+    people = {**entry("people", NAME), "relationships": {"manyToMany": [["people", "badge"]]}}
+    badge = entry("badge", NAME)
+    document = drafted(people, badge)
+    resource = payload(people, badge, pairs=[("people", "badge")])
+    resource["data_resource_schema"]["api"]["apiSpec"] = document
+    whole = served(resource)
+    assert whole == {**document, "servers": [{"url": "/"}]}
+
+
+HOSTILE = [
+    "a b",
+    'say "hi"',
+    "it's",
+    "ünïcödé",
+    "日本",
+    "$ref",
+    "x-y",
+    "50%",
+    "a;b\\c",
+    "null",
+    "🎈",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_described(name: str) -> None:
+    field = {"name": name, "description": "*bold* <script>", "constraints": {"enum": [name]}}
+    table = {**entry(name, field), "relationships": {"manyToMany": [[name, "other"]]}}
+    other = entry("other")
+    document = drafted(table, other)
+    resource = payload(table, other, pairs=[(name, "other")])
+    resource["data_resource_schema"]["api"]["apiSpec"] = document
+    compiled = compile_data_resource(resource)
+    assert compiled.unmatched == ()
+    assert {item.kind for item in compiled.operations} == {*Kind}
+    schemas = served(resource)["components"]["schemas"]
+    shown = any(name in schema.get("properties", {}) for schema in schemas.values())
+    assert shown is (name != "$ref")  # which is not told apart from a reference
+
+
+def test_a_document_that_nobody_validated_is_served_all_the_same() -> None:
+    """``ignore_validation``: what cannot be filled in is left alone."""
+    document = payload(entry("people"))
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    people = api["paths"]["/people"]
+    people["get"] = {"parameters": {}, "responses": []}
+    people["post"] = {}
+    document["ignore_validation"] = True
+    shown = compile_data_resource(document).openapi
+    assert shown["paths"]["/people"]["get"]["responses"] == []
+    assert "201" in shown["paths"]["/people"]["post"]["responses"]
+    api["components"] = 5
+    assert compile_data_resource(document).openapi["components"] == 5
+
+
+def constrained(field: Mapping[str, Any]) -> dict[str, Any]:
+    """How a field is described."""
+    document = drafted(entry("t", {"name": "x", **field}))
+    found: dict[str, Any] = document["components"]["schemas"]["t"]["properties"]["x"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ({"format": "email"}, {"type": "string", "format": "email"}),
+        ({"format": "binary"}, {"type": "string", "format": "byte"}),
+        ({"type": "integer"}, {"type": "integer", "format": "int32"}),
+        (
+            {"type": "integer", "constraints": {"minimum": 1, "maximum": "9000000000"}},
+            {"format": "int64", "minimum": 1, "maximum": 9000000000},
+        ),
+        ({"type": "number", "constraints": {"minimum": "0.5"}}, {"minimum": 0.5}),
+        ({"type": "integer", "constraints": {"enum": ["1", 2]}}, {"enum": [1, 2, None]}),
+        ({"type": "date", "constraints": {"minimum": "2020-01-01"}}, {"format": "date"}),
+        ({"type": "array", "constraints": {"maxLength": 3}}, {"maxItems": 3}),
+        ({"type": "object", "constraints": {"minLength": 1}}, {"minProperties": 1}),
+        ({"constraints": {"pattern": "a|b"}}, {"pattern": "^(?:a|b)$"}),
+        ({"constraints": {"enum": ["a", "b"]}}, {"enum": ["a", "b", None], "nullable": True}),
+        ({"title": "X", "description": "About."}, {"title": "X", "description": "About."}),
+    ],
+)
+def test_a_fields_constraints_are_in_its_schema(
+    field: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    shown = constrained(field)
+    assert {name: shown.get(name) for name in expected} == expected
+
+
+def test_what_openapi_has_no_word_for_is_said_in_words() -> None:
+    date = constrained({"type": "date", "constraints": {"maximum": "2020-01-01", "unique": True}})
+    assert "2020-01-01" in date["description"]
+    assert "No two rows" in date["description"]
+    number = constrained({"type": "number", "constraints": {"enum": ["1", 2.5]}})
+    assert (
+        "enum" not in number
+    )  # generators of clients have enumerations of texts and integers only
+    assert number["description"] == "One of 1, 2.5."
+    # Python's regular expressions, which most tools' validators are made of, have no \z.
+    pattern = constrained({"constraints": {"pattern": "\\pN"}})
+    assert "pattern" not in pattern
+    assert "\\pN" in pattern["description"]
+
+
+def test_every_type_is_described() -> None:
+    for name in FIELD_TYPES:
+        assert constrained({"type": name})["nullable"] is True
+
+
+def test_generated_keys_may_be_left_out_and_are_always_answered() -> None:
+    schemas = drafted(entry("t", NAME))["components"]["schemas"]
+    assert "nullable" not in schemas["t"]["properties"]["id"]
+    assert "id" not in schemas["t.new"]["required"]
+    chosen = drafted(entry("t", {"name": "code", "type": "string"}, key="code"))
+    assert chosen["components"]["schemas"]["t.new"]["required"] == ["code"]
+
+
+def test_the_document_of_a_hundred_tables_is_not_large() -> None:
+    """What tables have in common is said once."""
+    fields = [{"name": f"f{number}", "type": "string"} for number in range(10)]
+    tables = [entry(f"t{number}", *fields) for number in range(100)]
+    document = payload(*tables, paths=all_paths(tables))
+    size = len(write_json(compile_data_resource(document, trusted=True).openapi))
+    assert size < 1_200_000

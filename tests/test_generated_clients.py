@@ -1,0 +1,164 @@
+"""Clients that ``openapi-python-client`` makes of our documents work against the service."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.service import Service, clean_environment, entry, payload, running
+
+PEOPLE = entry(
+    "people",
+    {"name": "name", "type": "string", "constraints": {"required": True, "maxLength": 12}},
+    {"name": "kind", "type": "string", "constraints": {"enum": ["a", "b"]}},
+    {"name": "born", "type": "date"},
+    {"name": "score", "type": "number", "constraints": {"minimum": 0}},
+    {"name": "mail", "type": "string", "format": "email", "constraints": {"unique": True}},
+    {"name": "from", "type": "string"},
+    {"name": "tags", "type": "array"},
+    {"name": "more", "type": "object"},
+)
+BADGE = entry("badge", {"name": "title", "type": "string"})
+
+
+class Generated:
+    """A generated package, imported."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.client = self.module("client").Client(base_url=url)
+        self.models = self.module("models")
+
+    def module(self, place: str) -> ModuleType:
+        return importlib.import_module(f"{self.name}.{place}")
+
+    def call(self, operation: str, *arguments: Any, **more: Any) -> Any:
+        """One operation, as ``api.people.list_people``: its answer with status, headers and value."""
+        return self.module(f"api.{operation}").sync_detailed(*arguments, client=self.client, **more)
+
+
+def generate(folder: Path, name: str, service: Service) -> str:
+    """Make a client of the live document; everything in the document must be understood."""
+    command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate"]
+    command += [
+        "--url",
+        f"{service.url}/static/swagger.json",
+        "--meta",
+        "none",
+        "--fail-on-warning",
+    ]
+    configuration = folder / "configuration.yml"
+    configuration.write_text("post_hooks: []\n")
+    command += ["--config", str(configuration), "--output-path", str(folder / name)]
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return name
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("clients"), server_url) as service:
+        yield service
+
+
+def drafted(service: Service) -> dict[str, Any]:
+    """The payload of these tables with the OpenAPI document that ``/swagger`` drafts for them."""
+    related = {"relationships": {"manyToMany": [["people", "badge"]]}}
+    assert service.put("/tableschema/1", {**PEOPLE, **related}).status_code == 200
+    assert service.put("/tableschema/2", BADGE).status_code == 200
+    document = payload(PEOPLE, BADGE, pairs=[("people", "badge")])
+    api = service.get("/swagger").json()["swagger"]
+    document["data_resource_schema"]["api"]["apiSpec"] = api
+    return document
+
+
+@pytest.fixture(scope="module", params=["filled", "drafted"])
+def generated(
+    request: pytest.FixtureRequest,
+    service: Service,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Generated]:
+    """A client of a document that only names the operations, and one of a drafted document."""
+    documents = {
+        "filled": lambda: payload(PEOPLE, BADGE, pairs=[("people", "badge")]),
+        "drafted": lambda: drafted(service),
+    }
+    service.reset()
+    service.generate(documents[request.param]())
+    folder = tmp_path_factory.mktemp(request.param)
+    name = generate(folder, f"client_of_{request.param}", service)
+    sys.path.insert(0, str(folder))
+    try:
+        generated = Generated(name, service.url)
+        with generated.client:
+            yield generated
+    finally:
+        sys.path.remove(str(folder))
+
+
+def test_a_row_is_created_read_and_changed(generated: Generated) -> None:
+    models = generated.models
+    new = models.PeopleNew(
+        name="Ada", kind=models.PeopleNewKindType1.A, born=None, score=1.5, from_="London", tags=[1]
+    )
+    answer = generated.call("people.create_people", body=new)
+    assert answer.status_code == 201
+    key = answer.parsed.id
+    assert answer.headers["Location"] == f"/people/{key}"
+
+    row = generated.call("people.read_people", key).parsed
+    assert isinstance(row, models.People)
+    assert (row.id, row.name, row.kind, row.born) == (key, "Ada", "a", None)
+    assert (row.score, row.from_, row.tags) == (1.5, "London", [1])
+
+    change = models.PeopleChange(kind=models.PeopleChangeKindType1.B)
+    answer = generated.call("people.modify_people", key, body=change)
+    assert answer.parsed.message == "Successfully updated resource."
+    row = generated.call("people.read_people", key).parsed
+    assert (row.name, row.kind) == ("Ada", "b")
+
+
+def test_bad_input_is_an_error_with_its_faults(generated: Generated) -> None:
+    models = generated.models
+    answer = generated.call("people.create_people", body=models.PeopleNew(name="A" * 13, score=-1))
+    assert answer.status_code == 400
+    assert isinstance(answer.parsed, models.Refusal)
+    assert [line.partition(":")[0] for line in answer.parsed.errors] == ["name", "score"]
+    answer = generated.call("people.read_people", 2**31 - 1)
+    assert answer.status_code == 404
+    assert answer.parsed.error
+
+
+def test_rows_are_related(generated: Generated) -> None:
+    models = generated.models
+    person = generated.call("people.create_people", body=models.PeopleNew(name="R")).parsed.id
+    badges = [
+        generated.call("badge.create_badge", body=models.BadgeNew(title=title)).parsed.id
+        for title in "ab"
+    ]
+    answer = generated.call("people.relate_people_badge", person, body=badges)
+    assert answer.parsed == badges
+    assert generated.call("people.related_people_badge", person).parsed == badges
+    answer = generated.call("people.relate_people_badge", person, body=[badges[0], 999])
+    assert "999" in answer.parsed.errors[0]
+
+
+def test_rows_are_listed_in_pages_and_looked_for(generated: Generated) -> None:
+    models = generated.models
+    for name in ("P1", "P2"):
+        generated.call("people.create_people", body=models.PeopleNew(name=name))
+    page = generated.call("people.list_people", limit=1).parsed
+    assert len(page.people) == 1
+    assert isinstance(page.people[0], models.People)
+    assert "next" in [link.rel for link in page.links]
+    found = generated.call("people.query_people", body=models.PeopleQuery(name="P2")).parsed
+    assert [row.name for row in found.results] == ["P2"]
