@@ -127,6 +127,22 @@ def test_a_row_is_created_read_and_changed(generated: Generated) -> None:
     assert (row.name, row.kind) == ("Ada", "b")
 
 
+def test_a_change_of_another_state_is_refused(generated: Generated) -> None:
+    """``If-Match`` with the ETag that was read; a client that has the state is told so (304)."""
+    models = generated.models
+    key = generated.call("people.create_people", body=models.PeopleNew(name="E")).parsed.id
+    etag = generated.call("people.read_people", key).headers["ETag"]
+    assert generated.call("people.read_people", key, if_none_match=etag).status_code == 304
+    change = models.PeopleChange(name="F")
+    assert (
+        generated.call("people.modify_people", key, body=change, if_match=etag).status_code == 200
+    )
+    answer = generated.call("people.modify_people", key, body=change, if_match=etag)
+    assert answer.status_code == 412
+    assert isinstance(answer.parsed, models.Refusal)
+    assert generated.call("people.read_people", key).headers["ETag"] == answer.headers["ETag"]
+
+
 def test_bad_input_is_an_error_with_its_faults(generated: Generated) -> None:
     models = generated.models
     answer = generated.call("people.create_people", body=models.PeopleNew(name="A" * 13, score=-1))

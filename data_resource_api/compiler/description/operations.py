@@ -94,73 +94,80 @@ class Description:
 
 
 _VERSION: Final = {"DRG-Version": "Version"}
-_CREATED: Final = {"Location": "Location", **_VERSION}
+_STATE: Final = {"ETag": "ETag", **_VERSION}
+
+#: What every operation that reads has.
+_READ: Final = ("IfNoneMatch", "Position")
 
 DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
     Kind.LIST: Description(
         "List {table}",
         {"200": ("One page of rows, and where the others are.", _page)},
-        ("BadRequest",),
-        parameters=("Offset", "Limit", "After", "Before", "From", "Position"),
-        headers=_VERSION,
+        ("NotModified", "BadRequest"),
+        parameters=("Offset", "Limit", "After", "Before", "From", *_READ),
+        headers=_STATE,
     ),
     Kind.CREATE: Description(
         "Create a row of {table}",
         {"201": ("It is there.", _written)},
         ("BadRequest", "Conflict"),
         body=_new,
-        headers=_CREATED,
+        headers={"Location": "Location", **_VERSION},
     ),
     Kind.QUERY: Description(
         "Find rows of {table} by the values of their fields",
         {"200": ("The rows.", _results)},
-        ("BadRequest", "NoMatches"),
-        parameters=("Offset", "Most", "Position"),
+        ("NotModified", "BadRequest", "NoMatches"),
+        parameters=("Offset", "Most", *_READ),
         body=_sought,
-        headers=_VERSION,
+        headers=_STATE,
     ),
     Kind.READ: Description(
         "One row of {table}",
         {"200": ("The row.", _row)},
-        ("NotFound",),
-        parameters=("Position",),
-        headers=_VERSION,
+        ("NotModified", "BadRequest", "NotFound"),
+        parameters=_READ,
+        headers=_STATE,
     ),
     Kind.REPLACE: Description(
         "Change a row of {table}, or create it",
         {"200": ("It is changed.", _written), "201": ("It was not there, and now is.", _written)},
-        ("BadRequest", "NotFound", "Conflict"),
+        ("BadRequest", "NotFound", "Conflict", "PreconditionFailed"),
+        parameters=("IfMatch", "OnlyNew"),
         body=_change,
-        headers=_VERSION,
+        headers=_STATE,
     ),
     Kind.MODIFY: Description(
         "Change a row of {table}",
         {"200": ("It is changed.", _written)},
-        ("BadRequest", "NotFound", "Conflict"),
+        ("BadRequest", "NotFound", "Conflict", "PreconditionFailed"),
+        parameters=("IfMatch",),
         body=_change,
-        headers=_VERSION,
+        headers=_STATE,
     ),
     Kind.DELETE: Description("Refused: nothing is ever deleted", {}, ("MethodNotAllowed",)),
     Kind.RELATED: Description(
         "The ids of {related} that a row of {table} is related to",
         {"200": ("The ids, in ascending order.", _ids)},
-        ("NotFound",),
-        parameters=("Position",),
-        headers=_VERSION,
+        ("NotModified", "BadRequest", "NotFound"),
+        parameters=_READ,
+        headers=_STATE,
     ),
     Kind.RELATE: Description(
         "Relate a row of {table} to exactly these {related}",
         {"200": ("The ids that it is related to now.", _ids)},
-        ("BadRequest", "NotFound"),
+        ("BadRequest", "NotFound", "PreconditionFailed"),
+        parameters=("IfMatch",),
         body=_ids,
-        headers=_VERSION,
+        headers=_STATE,
     ),
     Kind.ADD_RELATED: Description(
         "Relate a row of {table} to more {related}",
         {"200": ("The ids that it is related to now.", _ids)},
-        ("BadRequest", "NotFound"),
+        ("BadRequest", "NotFound", "PreconditionFailed"),
+        parameters=("IfMatch",),
         body=_ids,
-        headers=_VERSION,
+        headers=_STATE,
     ),
 }
 

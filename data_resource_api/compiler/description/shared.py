@@ -36,6 +36,11 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "before", "The page in front of this place, as the link `prev` says it.", _TEXT
     ),
     "From": _query("from", "`end`: the last page.", {"type": "string", "enum": ["end"]}),
+    "IfMatch": _header("If-Match", "The `ETag` of what was read: only that state is changed."),
+    "IfNoneMatch": _header(
+        "If-None-Match", "`ETag`s that the client has: 304 if it is one of them."
+    ),
+    "OnlyNew": _header("If-None-Match", "`*`: only create the row, and change none that is there."),
     "Position": _header(
         "DRG-Position",
         "Only where the service has replicas: the answer has to show the write that carried this.",
@@ -44,6 +49,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 
 HEADERS: Final[Mapping[str, Any]] = {
     "Version": {"description": "Which data resource answered: its digest.", "schema": dict(_TEXT)},
+    "ETag": {"description": "The state of what is answered.", "schema": dict(_TEXT)},
     "Location": {
         "description": "The path of the new row, where it has one.",
         "schema": dict(_TEXT),
@@ -51,9 +57,10 @@ HEADERS: Final[Mapping[str, Any]] = {
 }
 
 
-def _refused(about: str) -> dict[str, Any]:
+def _refused(about: str, **more: Any) -> dict[str, Any]:
     return {
         "description": about,
+        **more,
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}},
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
@@ -61,15 +68,21 @@ def _refused(about: str) -> dict[str, Any]:
     }
 
 
+_ETAG: Final = {"ETag": {"$ref": "#/components/headers/ETag"}}
+
 RESPONSES: Final[Mapping[str, Any]] = {
     "BadRequest": _refused("The request is wrong; `errors` names each fault."),
     "NotFound": _refused("There is no such row."),
     "NoMatches": _refused("No row matches."),
     "MethodNotAllowed": _refused("Nothing is ever deleted."),
     "Conflict": _refused("The row clashes with another, or refers to one that does not exist."),
+    "NotModified": {"description": "The client has this state already.", "headers": _ETAG},
+    "PreconditionFailed": _refused(
+        "The state is another one than `If-Match` names.", headers=_ETAG
+    ),
     "Refused": _refused(
         "Refused: no valid token (401), a scope is missing (403), the body is too large (413) or of "
-        "another media type (415), or the database is away (503)."
+        "another media type (415), the change must name a state (428), the database is away (503)."
     ),
 }
 
@@ -80,6 +93,8 @@ STATUSES: Final[Mapping[str, str]] = {
     "NoMatches": "404",
     "MethodNotAllowed": "405",
     "Conflict": "409",
+    "NotModified": "304",
+    "PreconditionFailed": "412",
     "Refused": "default",
 }
 
