@@ -12,6 +12,7 @@ from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
+from data_resource_api.rest.forms import JSON, Form, preferred
 from data_resource_api.rest.pages import Position, Start
 from data_resource_api.rest.row_streams import BodyStream
 
@@ -28,6 +29,9 @@ _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
+#: The operations whose rows come in every form.
+IN_EVERY_FORM: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY})
+
 #: The operations whose body is read.
 TAKES_BODY: Final = _ROW_BODIES | _ID_BODIES
 
@@ -40,6 +44,7 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
+    :ivar accept: the header of that name, or an empty string.
     :ivar prefer: the header, or an empty string.
     :ivar stream: the body where it is read as it comes, and ``body`` is empty.
     :ivar authorize: lets this caller do what asks for this, or refuses.
@@ -52,6 +57,7 @@ class RawRequest:
     media_type: str
     body: bytes
     position: str
+    accept: str
     authorize: Callable[[Security], None]
     if_match: str = ""
     if_none_match: str = ""
@@ -67,6 +73,7 @@ class ApiRequest:
     :ivar reverse: a table's relationship to itself is looked at from the child's side.
     :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
         none or has a stream.
+    :ivar form: of the rows that the client prefers.
     :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
     :ivar conditions: ``conditions.NONE`` where the client states none.
     :ivar authorize: as in :class:`RawRequest`.
@@ -77,6 +84,7 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    form: Form
     conditions: Conditions
     authorize: Callable[[Security], None]
     reverse: bool = False
@@ -95,14 +103,18 @@ def parse(
     if operation.kind is Kind.CREATE:
         parameters, on_conflict = _on_conflict(parameters)
     position, limit = _page(operation, parameters)
-    if limit is None and operation.kind is Kind.LIST:
-        limit = DEFAULT_LIMIT
+    form = preferred(raw.accept) if raw.accept and operation.kind in IN_EVERY_FORM else JSON
+    if form is JSON:
+        if limit is None and operation.kind is Kind.LIST:
+            limit = DEFAULT_LIMIT
+        limit = None if limit is None else min(limit, max_page_size)
     return ApiRequest(
         operation=operation,
         key=raw.key,
         position=position,
-        limit=None if limit is None else min(limit, max_page_size),
+        limit=limit,
         body=None if raw.stream is not None else _body(operation, raw, max_nesting),
+        form=form,
         on_conflict=on_conflict,
         conditions=read_conditions(raw.if_match, raw.if_none_match)
         if raw.if_match or raw.if_none_match

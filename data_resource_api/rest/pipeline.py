@@ -6,12 +6,15 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.rest.api_request import ApiRequest, RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.forms import JSON
 from data_resource_api.rest.intake import Intake
 from data_resource_api.rest.intake_request import read_intake
 from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.rows_out import ROWS_OUT
 from data_resource_api.rest.servers import Servers, read_position
+from data_resource_api.rest.streams import open_stream
 from data_resource_api.rest.transaction import run
 
 
@@ -22,6 +25,9 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     """
     kind = context.operation.kind
     request = read_request(context, raw)
+    if request.form is not JSON:
+        out = ROWS_OUT[kind](context, request)
+        return open_stream(servers, out, read_position(raw.position), context.patience)
     intake = intake_of(context, raw, request)
     if intake is not None:
         return run_intake(servers, context, intake)

@@ -30,7 +30,14 @@ CODE = entry(
     "code", {"name": "code", "type": "string"}, {"name": "label", "type": "string"}, key="code"
 )
 LABEL = entry("label")
-DOCUMENT = payload(PROVIDER, PROGRAM, CODE, LABEL, pairs=[("program", "label")])
+PLACE = entry(
+    "place",
+    {"name": "country", "type": "string"},
+    {"name": "founded", "type": "date"},
+    {"name": "name", "type": "string"},
+    key=["country", "founded"],
+)
+DOCUMENT = payload(PROVIDER, PROGRAM, CODE, LABEL, PLACE, pairs=[("program", "label")])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 def _empty_tables(service: Service) -> None:
     assert service.database is not None
     service.database.execute(
-        'TRUNCATE provider, program, code, label, "label/program" RESTART IDENTITY'
+        'TRUNCATE provider, program, code, label, place, "label/program" RESTART IDENTITY'
     )
 
 
@@ -174,6 +181,21 @@ def test_a_number_that_is_referred_to_keeps_its_digits(service: Service) -> None
         operation("POST", "/program", {"fee": {"$ref": "r#/fee"}}),
     )
     assert '"fee":12345678901234567890.10' in service.get("/program/2").text
+
+
+def test_a_key_of_several_fields_or_of_odd_text_can_be_referred_to(service: Service) -> None:
+    place = {"country": "a/b,c~d é{", "founded": "2001-02-03", "name": "x"}
+    results = done(
+        service,
+        operation("POST", "/place", place, id="x"),
+        operation("PATCH", "/place/{x#/id}", {"name": "y"}),
+        operation("GET", "/place/{x#/id}"),
+        operation("POST", "/code", {"code": {"$ref": "x#/id/0"}}, id="c"),
+        operation("PATCH", "/code/{c#/id}", {"label": {"$ref": "x#/id/1"}}),
+        operation("GET", "/code/{c#/id}"),
+    )
+    assert results[2]["body"] == {**place, "name": "y"}
+    assert results[5]["body"] == {"code": place["country"], "label": "2001-02-03"}
 
 
 def test_what_only_looks_like_a_reference_is_put_into_literal(service: Service) -> None:
@@ -429,7 +451,7 @@ def test_the_audit_log_has_a_line_for_each_change(service: Service) -> None:
         )
     )
     assert [(line["method"], line["operation"], line["key"], line["status"]) for line in lines] == [
-        ("POST", "/provider", 1, 201),
+        ("POST", "/provider", "1", 201),
         ("PATCH", "/provider/{id}", "1", 200),
     ]
     lines = lines_of(send(service, ADA, operation("PATCH", "/provider/99", {})))

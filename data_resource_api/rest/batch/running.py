@@ -192,6 +192,7 @@ class Batch:
             media_type=_JSON,
             body=body,
             position="",
+            accept=_JSON,
             authorize=self._authorize,
             if_match=step.headers.get("if-match", ""),
             if_none_match=step.headers.get("if-none-match", ""),
