@@ -9,6 +9,7 @@ import click
 from data_resource_api import __version__
 from data_resource_api.database.programs import EmbeddedPostgresError
 from data_resource_api.errors import BadRequest, ConfigurationError
+from data_resource_api.export import export_rows
 from data_resource_api.inspection import config
 from data_resource_api.json_text import read_json
 from data_resource_api.key_commands import doctor, keys
@@ -105,6 +106,7 @@ def routes() -> None:
 
 
 drg.add_command(import_rows)
+drg.add_command(export_rows)
 drg.add_command(config)
 drg.add_command(keys)
 drg.add_command(doctor)

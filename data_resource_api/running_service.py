@@ -7,7 +7,8 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -28,6 +29,8 @@ DEFAULT_URL: Final = "http://127.0.0.1:8081"
 TIMEOUT_SECONDS: Final = 300
 #: A service that has read all rows may take its DRG_IMPORT_TIMEOUT to add them.
 _IMPORT_SECONDS: Final = 3_600
+#: Bytes that are read at a time.
+_BLOCK: Final = 2**16
 #: RFC 6750, section 2.1.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -136,6 +139,37 @@ class RunningService:
             return json.loads(answer.data)
         except ValueError:
             raise Refusal(f"What answers at {self.url} is not this service: no JSON.") from None
+
+    @contextmanager
+    def receive(self, path: str, media_type: str) -> Iterator[Iterator[bytes]]:
+        """GET something that is streamed, as it comes.
+
+        :raises Refusal: it is refused, is something else, or breaks off.
+        """
+        request = Request(self.url + path, headers={"Accept": media_type})  # noqa: S310
+        if self._token is not None:
+            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        try:
+            with self._open(request, timeout=TIMEOUT_SECONDS) as response:
+                if response.headers.get_content_type() != media_type:
+                    raise Refusal(
+                        f"What answers at {self.url} is not this service: no {media_type}."
+                    )
+                yield iter(lambda: response.read(_BLOCK), b"")
+        except HTTPError as refusal:
+            with refusal:
+                raise Refusal(
+                    *_reasons(refusal), *_REMEDIES.get((refusal.code, self._token is not None), ())
+                ) from None
+        except HTTPException as error:
+            raise Refusal(
+                "The service broke off: its log says why. What was written is not whole."
+            ) from error
+        except (URLError, ConnectionError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise Refusal(
+                f"No answer comes from {self.url}, or not to its end: {reason}."
+            ) from error
 
     def _pool(self) -> PoolManager:
         import urllib3

@@ -54,6 +54,7 @@ DIRECTIVES = {"{toctree}"}
 _DEFAULT_URL = {
     "drg generate ": " --url ",
     "drg import ": " --url ",
+    "drg export ": " --url ",
     "python examples/workforce/load.py": " --url ",
     "examples/workforce/tour.sh": " ",
 }
