@@ -216,4 +216,6 @@ def test_questions_are_asked(generated: Generated) -> None:
     refused = generated.call("people.list_people", filter_=models.PeopleFilter(name="liek.Q*"))
     assert "like" in refused.parsed.errors[0]
     query = models.PeopleQuery.from_dict({"name": "Q2", "select": "score"})
-    assert [row.score for row in generated.call("people.query_people", body=query).parsed.results] == [2]
+    assert [
+        row.score for row in generated.call("people.query_people", body=query).parsed.results
+    ] == [2]
