@@ -201,7 +201,7 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         "The {related} that refer to a row of {table}",
         {"200": ("One page of rows, and where the others are.", _children)},
         ("NotModified", "BadRequest", "NotFound"),
-        parameters=("Offset", "Limit", *_READ),
+        parameters=("Via", "Offset", "Limit", *_READ),
         headers=_STATE,
     ),
     Kind.RELATE: Description(
@@ -255,12 +255,18 @@ class OperationDescription:
         ]
         shared = [
             self.of.components.shared("parameters", name)
-            for name in DESCRIPTIONS[self.kind].parameters
+            for name in (*DESCRIPTIONS[self.kind].parameters, *self._of_itself())
             if (PARAMETERS[name]["name"], PARAMETERS[name]["in"]) not in stated
         ]
         if DESCRIPTIONS[self.kind].filters and (filters.NAME, "query") not in stated:
             shared.append(filters.parameter(self.of.table, self.of.components))
         return own + shared
+
+    def _of_itself(self) -> tuple[str, ...]:
+        """The parameters of a many-to-many relationship of a table to itself."""
+        other = self.of.other
+        itself = other is not None and other.name == self.of.table.name
+        return ("Reverse",) if itself and self.kind is not Kind.CHILDREN else ()
 
     def body(self) -> dict[str, Any]:
         """Its Request Body Object; empty where it takes none."""

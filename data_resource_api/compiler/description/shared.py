@@ -49,6 +49,16 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "How many rows match, told in `Content-Range`.",
         {"type": "string", "enum": ["exact", "estimated", "planned", "none"]},
     ),
+    "Via": _query(
+        "via",
+        "The foreign key that is meant, where several refer to this table: its fields, with commas.",
+        _TEXT,
+    ),
+    "Reverse": _query(
+        "reverse",
+        "`true`: the rows that this one is a child of.",
+        {"type": "boolean", "default": False},
+    ),
     "OnConflict": _query(
         "on_conflict",
         "The unique field that tells whether a row is there already; without it the primary key.",
