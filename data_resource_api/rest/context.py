@@ -31,6 +31,7 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar readable: the tables that can be listed, and what their GET asks for.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
@@ -44,12 +45,15 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        readable: Mapping[str, Security],
         require_if_match: bool,
         reading: Security | None,
         max_body_bytes: int = 2**24,
         import_timeout: int = 600,
         import_slots: threading.Semaphore | None = None,
     ) -> None:
+        self.resource = resource
+        self.readable = readable
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
         self.statements = statements[operation.table]

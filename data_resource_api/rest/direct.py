@@ -142,6 +142,7 @@ class DirectRoutes:
                 media_type=media_type,
                 body=_body(environ, length) if length else b"",
                 position=environ.get("HTTP_DRG_POSITION", ""),
+                accept=environ.get("HTTP_ACCEPT", ""),
                 prefer=environ.get("HTTP_PREFER", ""),
                 stream=body_stream(context, environ, media_type, self._max_import_bytes)
                 if streamed

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, Rule
 
 from data_resource_api.compiler.data_resource import DataResource
-from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.compiler.openapi import Kind, Operation, Shape
 from data_resource_api.compiler.security import ANY_TOKEN, Security
 from data_resource_api.errors import (
     BadRequest,
@@ -120,6 +120,11 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
         verbs[_shape_of_path(operation)].append(operation.verb.upper())
+    readable = {
+        operation.table: operation.security
+        for operation in resource.operations
+        if operation.kind is Kind.LIST
+    }
     reading = {
         _shape_of_path(operation): operation.security
         for operation in resource.operations
@@ -137,6 +142,7 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
+            readable=readable,
             max_body_bytes=settings.max_body_bytes,
             import_timeout=settings.import_timeout,
             import_slots=slots,
@@ -207,6 +213,7 @@ def _view(
             media_type=request.mimetype,
             body=b"" if stream is not None else request_body(),
             position=environ.get("HTTP_DRG_POSITION", ""),
+            accept=environ.get("HTTP_ACCEPT", ""),
             prefer=environ.get("HTTP_PREFER", ""),
             stream=stream,
             authorize=functools.partial(authorize, environ),

@@ -9,9 +9,10 @@ from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.intake_request import read_intake
 from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
+from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.servers import Servers, read_position
-from data_resource_api.rest.transaction import run
+from data_resource_api.rest.transaction import DatabaseFailed, run
 
 
 def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Reply:
@@ -23,6 +24,7 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     request = parse(
         context.operation,
         raw,
+        context.table,
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
@@ -30,12 +32,18 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
         intake = read_intake(context, raw, request)
         if intake is not None:
             return run_intake(servers, context, intake)
-    reply = run(
-        servers,
-        kind,
-        lambda: PLANS[kind](context, request),
-        position=read_position(raw.position),
-        index_fields=context.index_fields,
-        atomic=kind in ATOMIC or request.conditions is not NONE,
-    )
+    position = read_position(raw.position)
+    try:
+        reply = run(
+            servers,
+            kind,
+            lambda: PLANS[kind](context, request),
+            position=position,
+            index_fields=context.index_fields,
+            atomic=kind in ATOMIC or request.conditions is not NONE,
+        )
+    except DatabaseFailed as error:
+        if request.question is None:
+            raise
+        raise refused_question(error) from None
     return tagged(reply, request.conditions) if kind in READS else reply

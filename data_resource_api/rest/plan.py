@@ -31,6 +31,7 @@ from data_resource_api.rest.pages import (
     page_links,
     planned_rows,
 )
+from data_resource_api.rest.questions.plan import list_asked, query_asked, read_asked
 from data_resource_api.rest.response import Reply, created, json_reply
 from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
@@ -51,6 +52,8 @@ def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
 
 
 def _list(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from list_asked(context, request))
     position, limit = request.position, request.limit
     assert limit is not None
     # One row more than the page has tells whether rows follow it.
@@ -90,6 +93,8 @@ def _list(context: OperationContext, request: ApiRequest) -> Plan:
 
 
 def _read(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from read_asked(context, request))
     rows = yield Statement(context.statements.read, {"key": context.key(request.key)})
     if not rows:
         raise context.not_found(request.key)
@@ -205,6 +210,8 @@ def _delete(context: OperationContext, _: ApiRequest) -> Plan:
 
 
 def _query(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from query_asked(context, request))
     table = context.table
     faults: list[str] = []
     bound: dict[str, Any] = {}
