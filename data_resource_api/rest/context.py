@@ -16,6 +16,7 @@ from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.keys import field_value, read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
+from data_resource_api.rest.questions.sql import Questions
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
 from data_resource_api.rest.staging import Staging
 from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
@@ -96,6 +97,11 @@ class OperationContext:
             self.association = AssociationStatements(
                 resource.association(operation.table, operation.related), self.table, self.related
             )
+
+    @functools.cached_property
+    def questions(self) -> Questions:
+        """What can be asked of the table."""
+        return Questions(self.table, self.resource)
 
     @functools.cached_property
     def staging(self) -> Staging:
