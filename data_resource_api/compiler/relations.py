@@ -1,8 +1,9 @@
 """Which tables can be embedded in which: along foreign keys, both ways, and many-to-many.
 
 A relation is called as PostgREST calls it: by the other table's name or, where it is the table's own
-foreign key of one field, by that field. Where a table refers to itself its name means the rows that refer to this
-one, and the field means the row that is referred to. A *hint* tells relations of one name from each other.
+foreign key of one field, by that field. Where a table refers to itself its name means the rows that refer
+to this one, and the field means the row that is referred to. A *hint* tells relations of one name from
+each other.
 """
 
 from __future__ import annotations
