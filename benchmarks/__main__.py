@@ -34,7 +34,7 @@ class Extent:
     rounds: int
     seconds: int
     million: int = MILLION
-    counts: Sequence[int] = (10, 100, 500)
+    counts: Sequence[int] = (10, 100, 500, 1000)
     tables: int = 100
 
 

@@ -25,12 +25,21 @@ TYPES = ("string", "integer", "number", "boolean", "date", "datetime", "object",
 class Figure:
     """One thing that was measured, in seconds.
 
+    :ivar tables: how many there are; ``generating`` them, or starting with them stored.
     :ivar bound: what the original takes on a machine of this kind, or ``None``.
     """
 
-    name: str
+    tables: int
+    generating: bool
     seconds: tuple[float, ...]
     bound: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What was measured, in words."""
+        if self.generating:
+            return f"`POST /generator`, {self.tables:,} tables of 9 columns"
+        return f"start to the first 200, {self.tables:,} tables stored"
 
     def row(self) -> str:
         """A row of the table."""
@@ -97,12 +106,31 @@ def measure(
         pairs = [generation(server_url, count) for _ in range(rounds)]
         generated, started = zip(*pairs, strict=True)
         post_bound, start_bound = bounds.get(count, (None, None))
-        figures.append(
-            Figure(f"`POST /generator`, {count} tables of 9 columns", generated, post_bound)
-        )
-        figures.append(
-            Figure(f"start to the first 200, {count} tables stored", started, start_bound)
-        )
+        figures.append(Figure(count, True, generated, post_bound))
+        figures.append(Figure(count, False, started, start_bound))
         for figure in figures[-2:]:
             tell(figure.row())
     return figures
+
+
+def growth(figures: Sequence[Figure]) -> list[tuple[str, float]]:
+    """Seconds for each of the most tables, times those for each of the next fewer: at most 1 is linear."""
+    found = []
+    for generating in (True, False):
+        chosen = [figure for figure in figures if figure.generating is generating]
+        if len(chosen) < 2:
+            continue
+        *_, fewer, most = sorted(chosen, key=lambda figure: figure.tables)
+        ratio = _per_table(most) / _per_table(fewer)
+        doing = "generating" if generating else "starting with"
+        found.append(
+            (
+                f"{doing} {most.tables:,} tables: time for each, times that of {fewer.tables:,}",
+                ratio,
+            )
+        )
+    return found
+
+
+def _per_table(figure: Figure) -> float:
+    return Spread.of(figure.seconds).middle / figure.tables

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deep import Deep
-from benchmarks.durations import Figure
+from benchmarks.durations import Figure, growth
 from benchmarks.measuring import CONNECTIONS, Results, Spread, cpu_ratio, rates, ratio
 from benchmarks.peers import PEERS
 from benchmarks.plot import chart
@@ -81,8 +81,8 @@ def text(measured: Measured, *, plot: str = "benchmarks.svg") -> str:
         parts += [_cpu(measured), _tokens(measured)]
     parts += [
         _scale(measured),
+        _token_check(measured),
         _durations(measured),
-        _tokens(measured),
         _memory(measured),
         _notices(measured),
     ]
@@ -282,6 +282,9 @@ def _durations(measured: Measured) -> str:
     if not measured.durations:
         return ""
     rows = "\n".join(figure.row() for figure in measured.durations)
+    linear = "".join(
+        f"| {what} | {ratio:.2f} | | |\n" for what, ratio in growth(measured.durations)
+    )
     return f"""## Generating and starting
 
 Of fresh processes (two workers) on a fresh database. A start is the time from starting the process to
@@ -291,7 +294,7 @@ this documentation took on a machine of this kind.
 | | median | least – greatest | bound |
 |---|---|---|---|
 {rows}
-"""
+{linear}"""
 
 
 def _memory(measured: Measured) -> str:

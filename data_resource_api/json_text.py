@@ -7,6 +7,7 @@ decimals and integers beyond 64 bits leave as the digits that came in. RFC 8259.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -35,15 +36,13 @@ def read_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         that cannot be stored.
     """
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
     if _is_deeper(text, max_depth):
         raise BadRequest(f"The body is nested deeper than {max_depth} levels (DRG_MAX_NESTING).")
     try:
-        value = json.loads(
-            text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise BadRequest(
             f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
@@ -92,6 +91,12 @@ def _integer(text: str) -> int | Decimal:
 
 def _refuse_constant(name: str) -> None:
     raise BadRequest(f"The body is not JSON: {name} is not a JSON value.")
+
+
+#: json.loads would make one for each text.
+_DECODER = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
+)
 
 
 def _is_deeper(text: str, most: int) -> bool:

@@ -16,6 +16,28 @@ if TYPE_CHECKING:
     from tests.cloud import Cloud, Moto
 
 
+#: What takes longest, which several processes have to begin with to end together.
+LONGEST = (
+    "test_fuzz",
+    "test_serve",
+    "test_crash",
+    "test_embedded",
+    "test_cloud",
+    "test_rotation",
+    "test_documentation",
+    "test_schemathesis",
+    "test_generation",
+    "test_benchmarks",
+    "test_demo",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A PostgreSQL: ``DATABASE_URL`` where it is set, the embedded one otherwise."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -34,11 +36,24 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return kept | settings
 
 
+def _ports() -> Iterator[int]:
+    """Ports that the system gives to nobody's outgoing connections, those of this xdist worker."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    mine = range(15_000 + number, 32_000, count)
+    start = random.randrange(len(mine))  # another run of the tests may be on this machine
+    return itertools.cycle([*mine[start:], *mine[:start]])
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that no other test of this run is given."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("a cycle has no end")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import processes
+from benchmarks.durations import Figure, growth
 from benchmarks.measuring import Sample, Spread, WrongAnswer, check, ratio
 from benchmarks.memory import largest
 from benchmarks.page import BY_HAND, Measured, text, write
@@ -122,3 +123,10 @@ def test_processor_time_counts_processes_that_have_ended() -> None:
     assert before is not None
     assert after is not None
     assert after - before >= 0.04
+
+
+def test_growth_is_the_time_for_each_table() -> None:
+    figures = [Figure(10, True, (1.0,)), Figure(100, True, (5.0,)), Figure(200, True, (10.0,))]
+    ((what, ratio),) = growth(figures)
+    assert what == "generating 200 tables: time for each, times that of 100"
+    assert ratio == 1.0

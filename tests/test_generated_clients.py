@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,15 +46,9 @@ class Generated:
 
 
 def generate(folder: Path, name: str, service: Service) -> str:
-    """Make a client of the live document; everything in the document must be understood."""
+    """Make a client of the live document; everything but texts of many rows must be understood."""
     command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate"]
-    command += [
-        "--url",
-        f"{service.url}/static/swagger.json",
-        "--meta",
-        "none",
-        "--fail-on-warning",
-    ]
+    command += ["--url", f"{service.url}/static/swagger.json", "--meta", "none"]
     configuration = folder / "configuration.yml"
     configuration.write_text("post_hooks: []\n")
     command += ["--config", str(configuration), "--output-path", str(folder / name)]
@@ -61,6 +56,11 @@ def generate(folder: Path, name: str, service: Service) -> str:
         command, cwd=folder, env=clean_environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    missed = re.findall(r"WARNING.*|Unable to process.*|(?:Unsupported|Cannot|Could not) .*", said)
+    expected = r"Unsupported content type (text/csv|application/x-ndjson)"
+    unexpected = [line for line in missed if not re.fullmatch(expected, line)]
+    assert not [line for line in unexpected if not re.match("WARNING parsing POST /", line)], said
     return name
 
 
@@ -152,6 +152,19 @@ def test_bad_input_is_an_error_with_its_faults(generated: Generated) -> None:
     answer = generated.call("people.read_people", 2**31 - 1)
     assert answer.status_code == 404
     assert answer.parsed.error
+
+
+def test_many_rows_are_added_and_changed(generated: Generated) -> None:
+    models = generated.models
+    many = [models.PeopleNew(name=f"M{number}", mail=f"m{number}@x.org") for number in range(3)]
+    answer = generated.call("people.create_people", body=many)
+    assert (answer.status_code, len(answer.parsed.ids)) == (201, 3)
+    again = generated.call("people.create_people", body=many)
+    assert (again.status_code, len(again.parsed.errors)) == (409, 3)
+    merged = generated.call(
+        "people.create_people", body=many, on_conflict="mail", prefer="resolution=merge-duplicates"
+    )
+    assert (merged.parsed.added, merged.parsed.updated) == (0, 3)
 
 
 def test_rows_are_related(generated: Generated) -> None:

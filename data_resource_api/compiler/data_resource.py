@@ -97,7 +97,7 @@ class DataResource:
         return next(
             association
             for association in self.associations
-            if association_name(*association.columns) == name
+            if association_name(*association.tables) == name
         )
 
     def create_tables(self, bind: sa.Engine | sa.Connection | MockConnection) -> None:

@@ -77,8 +77,8 @@ def read_distributions(
             if problem and not unread & {table.name, reference.resource}:
                 faults.add(reference.place, problem)
     for association in associations:
-        if not unread & association.columns.keys():
-            derived = _of_association(association, found, faults)
+        if not unread & set(association.tables):
+            derived = _of_association(association, tables, found, faults)
             if derived is not None:
                 found[association.table.name] = derived
     return found
@@ -213,14 +213,17 @@ def _colocation_fault(
 
 
 def _of_association(
-    association: Association, found: Mapping[str, Distribution], faults: Faults
+    association: Association,
+    tables: Mapping[str, ResourceTable],
+    found: Mapping[str, Distribution],
+    faults: Faults,
 ) -> Distribution | None:
     """A pair's rows stand beside those of the member that is distributed."""
-    left, right = association.columns
+    left, right = association.tables
     members = {name: found.get(name) for name in (left, right)}
     local = [name for name, own in members.items() if own is None]
     keyed = [name for name, own in members.items() if own is not None and own.key is not None]
-    if len(local) == 2:
+    if len(local) == len(members):
         return None
     if local:
         (other,) = members.keys() - set(local)
@@ -229,14 +232,23 @@ def _of_association(
             f"{quote(local[0])} is local, and {quote(other)} is {members[other]}. "
             f"Give {quote(local[0])} {_AS_REFERENCE}.",
         )
-    elif len(keyed) == 2:
+    elif keyed and (len(keyed) == 2 or left == right):
         faults.add(
             association.pair.place,
             f"{quote(left)} and {quote(right)} are both distributed by a key, and no node has both "
             f"rows of every pair. Give the smaller of the two {_AS_REFERENCE}.",
         )
     elif keyed:
-        return Distribution(association.columns[keyed[0]].name)
+        key = found[keyed[0]].key
+        beside = association.oriented(keyed[0])[0].columns
+        return next(
+            (
+                Distribution(column.name)
+                for column, field in zip(beside, tables[keyed[0]].key, strict=True)
+                if field == key
+            ),
+            None,  # a fault of the table's own, noted above
+        )
     else:
         return Distribution()
     return None

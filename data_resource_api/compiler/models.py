@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from data_resource_api.compiler.protection import Protection
-from data_resource_api.compiler.relationships import Association
+from data_resource_api.compiler.relationships import Association, AssociationEnd
 from data_resource_api.compiler.tables import ResourceTable
 
 
@@ -48,6 +48,7 @@ def map_models(
             scalar = free_name(table.name, key.resource, key.fields)
             properties[table.name][scalar] = None
             collection = free_name(key.resource, f"{table.name}_collection", key.fields)
+            properties[key.resource][collection] = None
             columns = [table.table.c[field] for field in key.fields]
             targets = [tables[key.resource].table.c[field] for field in key.references]
             properties[table.name][scalar] = orm.relationship(
@@ -57,24 +58,36 @@ def map_models(
                 back_populates=collection,
             )
             properties[key.resource][collection] = orm.relationship(
-                classes[table.name], foreign_keys=columns, back_populates=scalar
+                classes[table.name],
+                foreign_keys=columns,
+                remote_side=columns,
+                back_populates=scalar,
             )
     for association in associations:
-        left, right = association.columns
-        columns_of = association.columns
-        names = {
-            left: free_name(left, f"{right}_collection", (columns_of[right].name,)),
-            right: free_name(right, f"{left}_collection", (columns_of[left].name,)),
-        }
-        for owner, other in ((left, right), (right, left)):
-            properties[owner][names[owner]] = orm.relationship(
-                classes[other], secondary=association.table, back_populates=names[other]
+        names: list[str] = []
+        for own, other in (association.ends, association.ends[::-1]):
+            named = (column.name for column in other.columns)
+            names.append(free_name(own.table, f"{other.table}_collection", named))
+            properties[own.table][names[-1]] = None
+        for own, name, opposite in zip(association.ends, names, names[::-1], strict=True):
+            (other,) = (end for end in association.ends if end is not own)
+            properties[own.table][name] = orm.relationship(
+                classes[other.table],
+                secondary=association.table,
+                primaryjoin=_joined(tables[own.table], own),
+                secondaryjoin=_joined(tables[other.table], other),
+                back_populates=opposite,
             )
     for name, class_ in classes.items():
         registry.map_imperatively(class_, tables[name].table, properties=properties[name])
         _keep_indexes(class_, tables[name])
     registry.configure()
     return classes
+
+
+def _joined(table: ResourceTable, end: AssociationEnd) -> sa.ColumnElement[bool]:
+    key = (table.table.c[name] for name in table.key)
+    return sa.and_(*(own == column for own, column in zip(key, end.columns, strict=True)))
 
 
 def _keep_indexes(class_: type[Any], table: ResourceTable) -> None:

@@ -159,13 +159,13 @@ def disabled(
     possible += [
         couple  # type: ignore[misc]
         for pair in pairs
-        for couple in ((pair.left, pair.right), (pair.right, pair.left))
+        for couple in dict.fromkeys(((pair.left, pair.right), (pair.right, pair.left)))
     ]
     for table, related in possible:
         for shape, verb in KINDS:
             if (shape is Shape.RELATED) is not (related is not None):
                 continue
-            if shape is Shape.ROW and tables[table].key_field is None:
+            if shape is Shape.ROW and not tables[table].key:
                 continue
             route = _route(shape, table, related)
             if (route, verb) not in enabled:
@@ -232,8 +232,5 @@ def _is_parameter(segment: str) -> bool:
 
 
 def _need_key(table: ResourceTable) -> None:
-    if table.key_field is None:
-        count = len(table.key) or "no"
-        raise LookupError(
-            f"{quote(table.name)} has {count} fields in its primary key; a row's path needs one"
-        )
+    if not table.key:
+        raise LookupError(f"{quote(table.name)} has no primary key; a row's path needs one")

@@ -246,8 +246,6 @@ def _pair_fault(pair: object, names: set[str]) -> str | None:
     for name in pair:
         if name.lower() not in names:
             return f"no table is called {quote(name)}{nearest(name, names) or '.'}"
-    if pair[0].lower() == pair[1].lower():
-        return "relates a table to itself, which many-to-many does not support."
     return None
 
 

@@ -16,15 +16,42 @@ from data_resource_api.compiler.tables import ForeignKey, ResourceTable, names_o
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationEnd:
+    """One side of a many-to-many relationship.
+
+    :ivar columns: the association's columns that refer to the table's key, in its order.
+    """
+
+    table: str
+    columns: tuple[sa.Column[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Association:
     """A many-to-many relationship and its table.
 
-    :ivar columns: table name → the association's column that refers to it.
+    :ivar ends: in the order of the tables' names; of a table to itself, the parent's and the child's.
     """
 
     pair: Pair
     table: sa.Table
-    columns: Mapping[str, sa.Column[Any]]
+    ends: tuple[AssociationEnd, AssociationEnd]
+
+    @property
+    def tables(self) -> tuple[str, str]:
+        """The names of the two tables."""
+        return self.ends[0].table, self.ends[1].table
+
+    def oriented(
+        self, parent: str, *, reverse: bool = False
+    ) -> tuple[AssociationEnd, AssociationEnd]:
+        """A table's own end, and the other.
+
+        :param reverse: of a table to itself, whether it is looked at from the child's side.
+        """
+        first, second = self.ends
+        own_first = not reverse if first.table == second.table else first.table == parent
+        return (first, second) if own_first else (second, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +180,37 @@ def build_associations(
     """
     for pair in payload.pairs:
         members = [tables[name] for name in sorted((pair.left, pair.right))]
-        keyless = [member.name for member in members if member.key_field is None]
+        keyless = [member.name for member in members if not member.key]
         if keyless:
-            faults.add(
-                pair.place,
-                f"{quote(keyless[0])} needs a primary key of one field for many-to-many.",
-            )
+            faults.add(pair.place, f"{quote(keyless[0])} needs a primary key for many-to-many.")
             continue
         name = association_name(pair.left, pair.right)
-        actual = physical.get(name) or PhysicalAssociation(
-            name, {member.name: f"{member.name}_id" for member in members}
-        )
-        problems = map(identifier_fault, (actual.table, *actual.columns.values()))
+        known = physical.get(name)
+        table = name if known is None else known.table
+        columns = [
+            [known.columns[member.name]] if known else _column_names(role, member)
+            for role, member in zip(_roles(members), members, strict=True)
+        ]
+        every = [column for side in columns for column in side]
+        problems = [*map(identifier_fault, (table, *every))]
+        if len(set(every)) < len(every):
+            problems.append("two of its columns would have one name.")
         if problem := next(filter(None, problems), None):
             faults.add(pair.place, f"its association table cannot be named: {problem}")
             continue
-        yield _build_association(pair, members, metadata, names, actual)
+        yield _build_association(pair, members, metadata, names, table, columns)
+
+
+def _roles(members: list[ResourceTable]) -> tuple[str, str]:
+    """What each side's columns are called after."""
+    left, right = (member.name for member in members)
+    return ("parent", "child") if left == right else (left, right)
+
+
+def _column_names(role: str, member: ResourceTable) -> list[str]:
+    if len(member.key) == 1:
+        return [f"{role}_id"]
+    return [f"{role}_{field}" for field in member.key]
 
 
 def _build_association(
@@ -176,25 +218,22 @@ def _build_association(
     members: list[ResourceTable],
     metadata: sa.MetaData,
     names: ConstraintNames,
-    actual: PhysicalAssociation,
+    name: str,
+    columns: list[list[str]],
 ) -> Association:
-    columns: dict[str, sa.Column[Any]] = {}
+    ends: list[AssociationEnd] = []
     references: list[sa.ForeignKeyConstraint] = []
-    for member in members:
-        target = member.table.c[member.key[0]]
-        column = sa.Column(
-            actual.columns[member.name],
-            target.type,
-            nullable=False,
-            autoincrement=False,
-            quote=True,
-        )
-        columns[member.name] = column
-        references.append(
-            sa.ForeignKeyConstraint([column], [target], names.new("fk", actual.table, member.name))
-        )
-    key = sa.PrimaryKeyConstraint(*columns.values(), name=names.new("pk", actual.table))
-    table = sa.Table(actual.table, metadata, *columns.values(), key, *references, quote=True)
-    last = columns[members[-1].name]
-    sa.Index(names.new("ix", actual.table, last.name), last)
-    return Association(pair, table, columns)
+    for role, member, wanted in zip(_roles(members), members, columns, strict=True):
+        targets = [member.table.c[field] for field in member.key]
+        own = [
+            sa.Column(column, target.type, nullable=False, autoincrement=False, quote=True)
+            for column, target in zip(wanted, targets, strict=True)
+        ]
+        ends.append(AssociationEnd(member.name, tuple(own)))
+        references.append(sa.ForeignKeyConstraint(own, targets, names.new("fk", name, role)))
+    every = [column for end in ends for column in end.columns]
+    key = sa.PrimaryKeyConstraint(*every, name=names.new("pk", name))
+    table = sa.Table(name, metadata, *every, key, *references, quote=True)
+    last = ends[1].columns
+    sa.Index(names.new("ix", name, *(column.name for column in last)), *last)
+    return Association(pair, table, (ends[0], ends[1]))

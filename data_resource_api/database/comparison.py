@@ -127,8 +127,9 @@ def physical_associations(
     """Association tables that exist under the original's names, by the names that we would give."""
     found = {}
     for association in resource.associations:
-        name = association_name(*association.columns)
-        if name in existing:
+        name = association_name(*association.tables)
+        single = all(len(end.columns) == 1 for end in association.ends)
+        if name in existing or not single or len(set(association.tables)) == 1:
             continue
         left, right = name.split("/")
         for other, table in existing.items():

@@ -78,6 +78,7 @@ class ApiRequest:
     """One operation's intent.
 
     :ivar limit: ``None`` where the client gave none and the operation has no default.
+    :ivar reverse: a table's relationship to itself is looked at from the child's side.
     :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
         none or has a stream.
     :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
@@ -95,6 +96,7 @@ class ApiRequest:
     body: Any
     conditions: Conditions
     authorize: Callable[[Security], None]
+    reverse: bool = False
     on_conflict: str = ""
     question: Question | None = None
     asked: Sequence[tuple[str, str]] = ()

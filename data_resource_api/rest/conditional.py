@@ -21,7 +21,7 @@ from data_resource_api.rest.api_request import ApiRequest
 from data_resource_api.rest.conditions import ANY, NONE, entity_tag
 from data_resource_api.rest.context import OperationContext, Plan, Rows
 from data_resource_api.rest.response import with_headers
-from data_resource_api.rest.statements import Statement
+from data_resource_api.rest.statements import Statement, keyed
 
 MakePlan = Callable[[OperationContext, ApiRequest], Plan]
 
@@ -71,7 +71,7 @@ def row_state(
 ) -> Generator[Statement, Rows, str | None]:
     """The tag of a row; see :class:`State`."""
     sql = context.statements.read_locked if lock else context.statements.read
-    rows = yield Statement(sql, {"key": context.key(request.key)})
+    rows = yield Statement(sql, keyed(context.key(request.key)))
     return entity_tag(write_json(context.writer.write(rows[0]))) if rows else None
 
 

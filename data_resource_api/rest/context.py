@@ -9,12 +9,12 @@ from typing import Any
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.faults import quote
-from data_resource_api.compiler.fields import Field, FieldError
+from data_resource_api.compiler.fields import FieldError
 from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
-from data_resource_api.rest.keys import field_value, read_key
+from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
 from data_resource_api.rest.questions.sql import Questions
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
@@ -94,9 +94,12 @@ class OperationContext:
         self._key_places = [list(self.table.fields).index(name) for name in self.table.key]
         if operation.related is not None:
             self.related = resource.tables[operation.related]
-            self.association = AssociationStatements(
-                resource.association(operation.table, operation.related), self.table, self.related
-            )
+            self.related_keys = [self.related.fields[name] for name in self.related.key]
+            association = resource.association(operation.table, operation.related)
+            self._associations = [
+                AssociationStatements(association, self.table, self.related, reverse=reverse)
+                for reverse in (False, True)
+            ]
 
     @functools.cached_property
     def questions(self) -> Questions:
@@ -108,13 +111,17 @@ class OperationContext:
         """The statements of rows on their way into the table."""
         return Staging(self.table, self._tables, self.older_indexes)
 
-    def key(self, text: str) -> Any:
-        """The path's ``{id}`` as a value of the key's column.
+    def association(self, *, reverse: bool) -> AssociationStatements:
+        """The many-to-many relationship; from the child's side where that is asked for."""
+        return self._associations[reverse]
+
+    def key(self, text: str) -> list[Any]:
+        """The path's ``{id}`` as the values of the key's columns.
 
         :raises NotFound: it cannot be a key of this table.
         """
         try:
-            return field_value(key_field(self.table), text)
+            return read_key(self.keys, text)
         except FieldError:
             raise self.not_found(text) from None
 
@@ -147,11 +154,6 @@ class OperationContext:
 
     def not_found(self, key: object) -> NotFound:
         """The answer for a row that is not there."""
-        return NotFound(f"There is no {self.table.name} with {self.table.key[0]} {quote(key)}.")
-
-
-def key_field(table: ResourceTable) -> Field:
-    """The primary key's field of a table that has item paths."""
-    field = table.key_field
-    assert field is not None, "the compiler gives item paths only to tables with such a key"
-    return field
+        return NotFound(
+            f"There is no {self.table.name} with {', '.join(self.table.key)} {quote(key)}."
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from data_resource_api.errors import BadRequest, Conflict, DrgError, Unavailable
 from data_resource_api.rest.context import OperationContext, Rows
 from data_resource_api.rest.preferences import Resolution, WritePreferences
-from data_resource_api.rest.response import Reply, created, json_reply
+from data_resource_api.rest.response import Reply, created, json_reply, shown_key
 from data_resource_api.rest.rows_in import RowFaults, RowSource, missing
 from data_resource_api.rest.staging import Attempt, Staging
 from data_resource_api.rest.statements import Statement
@@ -85,7 +85,7 @@ def take_in(context: OperationContext, intake: Intake) -> Generator[Statement, R
     keys: list[Any] = []
     if intake.tells_keys and context.table.key:
         rows = yield staging.keys(intake.conflict)
-        keys = [_shown_key(context, row) for row in rows]
+        keys = [*rows]
     yield staging.drop
     return _reply(context, intake, totals, keys)
 
@@ -224,31 +224,22 @@ def _refuse(faults: RowFaults, kind: type[DrgError]) -> None:
         )
 
 
-def _shown_key(context: OperationContext, row: Sequence[Any]) -> Any:
-    shown = [
-        field.type.show(value) if field.type.show else value
-        for field, value in zip(context.keys, row, strict=True)
-    ]
-    return shown[0] if len(shown) == 1 else shown
-
-
 def _reply(
     context: OperationContext, intake: Intake, totals: _Totals, keys: Iterable[Any]
 ) -> Reply:
     count, preferences = intake.source.count, intake.preferences
-    ids = [*keys]
     body: dict[str, object]
     if preferences.rollback:
         body = {"message": "Nothing was changed: the rows can be added.", "count": count}
         return _counted(json_reply(200, body, preferences.applied), count)
     if intake.single:
-        return _single(context, totals, ids, preferences)
+        return _single(context, totals, [*keys], preferences)
     body = {"message": "Successfully added new resources."}
     if preferences.resolution is not None:
         body |= {"added": totals.added, "updated": totals.updated}
     if not intake.tells_keys:
         body["count"] = count
-    elif ids:
+    elif ids := [shown_key(context.keys, row) for row in keys]:
         body["ids"] = ids
     return _counted(json_reply(201, body, preferences.applied), count)
 
@@ -258,10 +249,15 @@ def _counted(reply: Reply, count: int) -> Reply:
 
 
 def _single(
-    context: OperationContext, totals: _Totals, ids: Sequence[Any], preferences: WritePreferences
+    context: OperationContext,
+    totals: _Totals,
+    keys: Sequence[Sequence[Any]],
+    preferences: WritePreferences,
 ) -> Reply:
     if totals.added:
-        reply = created(context.path, ids[0] if ids else None)
+        reply = created(context.path, context.keys, keys[0] if keys else ())
         return replace(reply, headers={**reply.headers, **preferences.applied})
     changed = "Successfully updated resource." if totals.updated else "The resource exists already."
-    return json_reply(200, {"message": changed, "id": ids[0]}, preferences.applied)
+    return json_reply(
+        200, {"message": changed, "id": shown_key(context.keys, keys[0])}, preferences.applied
+    )

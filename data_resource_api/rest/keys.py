@@ -26,10 +26,25 @@ def read_key(fields: Sequence[Field], text: str) -> list[Any]:
 
     :raises FieldError: the text cannot be a key of this table.
     """
-    parts = text.split(",") if len(fields) > 1 else [text]
+    if len(fields) == 1:
+        return [field_value(fields[0], _plain(text))]
+    parts = text.split(",")
     if len(parts) != len(fields):
         raise FieldError(f"must have {len(fields)} values, joined by commas.")
     return [field_value(field, _plain(part)) for field, part in zip(fields, parts, strict=True)]
+
+
+def read_values(fields: Sequence[Field], value: object) -> list[Any]:
+    """The values of a key's columns, of the key in JSON: a value, or a list for several columns.
+
+    :raises FieldError: it cannot be a key of this table.
+    """
+    if len(fields) == 1:
+        return [field_value(fields[0], value)]
+    if not isinstance(value, list) or len(value) != len(fields):
+        names = ", ".join(field.name for field in fields)
+        raise FieldError(f"must be a list of {len(fields)} values: {names}.")
+    return [field_value(field, part) for field, part in zip(fields, value, strict=True)]
 
 
 def key_texts(fields: Sequence[Field], text: str) -> list[str]:
@@ -55,4 +70,6 @@ def _text(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
+    if "~" not in text:
+        return text
     return re.sub("~(7E|2F|2C)", lambda found: _UNESCAPE[found.group()], text)

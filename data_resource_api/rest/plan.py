@@ -23,8 +23,8 @@ from data_resource_api.errors import (
 from data_resource_api.rest.api_request import ApiRequest
 from data_resource_api.rest.conditional import conditional, row_state
 from data_resource_api.rest.conditions import entity_tag
-from data_resource_api.rest.context import OperationContext, Plan, Rows, key_field
-from data_resource_api.rest.keys import field_value
+from data_resource_api.rest.context import OperationContext, Plan, Rows
+from data_resource_api.rest.keys import field_value, read_values
 from data_resource_api.rest.pages import (
     BACKWARDS,
     Start,
@@ -32,10 +32,11 @@ from data_resource_api.rest.pages import (
     planned_rows,
 )
 from data_resource_api.rest.questions.plan import list_asked, query_asked, read_asked
-from data_resource_api.rest.response import Reply, created, json_reply
+from data_resource_api.rest.response import Reply, created, json_reply, shown_key
 from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
     Statement,
+    keyed,
     numbered,
 )
 
@@ -95,7 +96,7 @@ def _list(context: OperationContext, request: ApiRequest) -> Plan:
 def _read(context: OperationContext, request: ApiRequest) -> Plan:
     if request.question is not None:
         return (yield from read_asked(context, request))
-    rows = yield Statement(context.statements.read, {"key": context.key(request.key)})
+    rows = yield Statement(context.statements.read, keyed(context.key(request.key)))
     if not rows:
         raise context.not_found(request.key)
     return json_reply(200, context.writer.write(rows[0]))
@@ -118,38 +119,34 @@ def _create(context: OperationContext, request: ApiRequest) -> Plan:
         rows = yield Statement(
             context.statements.insert_sql(names_with_key, True), numbered(values)
         )
-    return created(context.path, _shown_key(table, rows[0]) if table.key else None)
+    return created(context.path, context.keys, rows[0])
 
 
-def _shown_key(table: ResourceTable, row: Sequence[Any]) -> Any:
-    fields = [table.fields[name] for name in table.key]
-    shown = [
-        field.type.show(value) if field.type.show else value
-        for field, value in zip(fields, row, strict=True)
-    ]
-    return shown[0] if len(shown) == 1 else shown
-
-
-def _change(context: OperationContext, request: ApiRequest) -> tuple[Any, dict[str, Any]]:
-    """The key and the bound fields of a PUT or PATCH."""
+def _change(
+    context: OperationContext, request: ApiRequest
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The key's and the other fields' values of a PUT or PATCH, bound."""
     table = context.table
-    key_name = table.key[0]
-    key = context.key(request.key)
+    key = dict(zip(table.key, context.key(request.key), strict=True))
     body = dict(request.body)
-    stated = body.pop(key_name, request.key)
+    wrong = []
+    for name, value in key.items():
+        if name not in body:
+            continue
+        stated = body.pop(name)
+        try:
+            same = field_value(table.fields[name], stated) == value
+        except FieldError:
+            same = False
+        if not same:
+            wrong.append(f"{name}: is {quote(stated)} and the path says {quote(request.key)}.")
     bound, faults = bind_row(table, body)
-    try:
-        same = field_value(table.fields[key_name], stated) == key
-    except FieldError:
-        same = False
-    if not same:
-        faults.insert(0, f"{key_name}: is {quote(stated)} and the path says {quote(request.key)}.")
-    _refuse(table, faults)
+    _refuse(table, wrong + faults)
     return key, bound
 
 
 def _refuse_clashes(
-    context: OperationContext, body: Mapping[str, Any], key: object = None
+    context: OperationContext, body: Mapping[str, Any], key: Mapping[str, Any] | None = None
 ) -> Generator[Statement, Rows, None]:
     """Refuse values that rows have whose blind index is still under an older key.
 
@@ -161,47 +158,47 @@ def _refuse_clashes(
             continue
         older = {"indexes": field.indexes(value)[1:]}
         others = context.statements.index_taken(field, key is not None)
-        if (yield Statement(others, older if key is None else {**older, "key": key})):
+        if (yield Statement(others, older if key is None else {**older, **keyed(key.values())})):
             raise Conflict(
                 "The row clashes with one that exists.",
                 [f"{field.name}: this value exists already."],
             )
 
 
-def _updated(table: ResourceTable, row: Sequence[Any]) -> Reply:
+def _updated(context: OperationContext, row: Sequence[Any]) -> Reply:
     message = "Successfully updated resource."
-    return json_reply(200, {"message": message, "id": _shown_key(table, row)})
+    return json_reply(200, {"message": message, "id": shown_key(context.keys, row)})
 
 
 def _replace(context: OperationContext, request: ApiRequest) -> Plan:
     table = context.table
     key, bound = _change(context, request)
-    parameters = numbered(bound.values())
+    parameters = {**numbered(bound.values()), **keyed(key.values())}
     yield from _refuse_clashes(context, request.body, key)
-    update = Statement(context.statements.update_sql(tuple(bound)), {**parameters, "key": key})
+    update = Statement(context.statements.update_sql(tuple(bound)), parameters)
     rows = yield update
     if rows:
-        return _updated(table, rows[0])
-    _refuse(table, missing(table, {**bound, table.key[0]: key}))
+        return _updated(context, rows[0])
+    _refuse(table, missing(table, {**bound, **key}))
     # The key comes after the fields, whose numbers are taken.
-    insert = context.statements.insert_sql((*bound, table.key[0]), True)
-    rows = yield Statement(insert, numbered([*bound.values(), key]))
+    insert = context.statements.insert_sql((*bound, *key), True)
+    rows = yield Statement(insert, numbered([*bound.values(), *key.values()]))
     if rows:
-        return created(context.path, _shown_key(table, rows[0]))
+        return created(context.path, context.keys, rows[0])
     rows = yield update  # somebody else has just created it
     if not rows:
         raise context.not_found(request.key)
-    return _updated(table, rows[0])
+    return _updated(context, rows[0])
 
 
 def _modify(context: OperationContext, request: ApiRequest) -> Plan:
     key, bound = _change(context, request)
     yield from _refuse_clashes(context, request.body, key)
     update = context.statements.update_sql(tuple(bound))
-    rows = yield Statement(update, {**numbered(bound.values()), "key": key})
+    rows = yield Statement(update, {**numbered(bound.values()), **keyed(key.values())})
     if not rows:
         raise context.not_found(request.key)
-    return _updated(context.table, rows[0])
+    return _updated(context, rows[0])
 
 
 def _delete(context: OperationContext, _: ApiRequest) -> Plan:
@@ -251,8 +248,8 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
 
 
 def _related(context: OperationContext, request: ApiRequest) -> Plan:
-    key = context.key(request.key)
-    rows = yield Statement(context.association.read, {"key": key})
+    association = context.association(reverse=request.reverse)
+    rows = yield Statement(association.read, keyed(context.key(request.key)))
     if not rows:
         raise context.not_found(request.key)
     return _ids(context, rows)
@@ -262,51 +259,53 @@ def _related_state(
     context: OperationContext, request: ApiRequest, *, lock: bool
 ) -> Generator[Statement, Rows, str | None]:
     """The tag of a related list; see :class:`conditional.State`."""
-    key = {"key": context.key(request.key)}
+    association = context.association(reverse=request.reverse)
+    key = keyed(context.key(request.key))
     if lock:
         yield Statement(context.statements.read_locked, key)
-        yield Statement(
-            context.association.lock, key
-        )  # a change from the other side may take ids away
-    rows = yield Statement(context.association.read, key)
+        # A change from the other side may take ids away.
+        yield Statement(association.lock, key)
+    rows = yield Statement(association.read, key)
     return entity_tag(_ids(context, rows).body) if rows else None
 
 
 def _ids(context: OperationContext, rows: Rows) -> Reply:
-    show = key_field(context.related).type.show
-    ids = [row[1] for row in rows if row[1] is not None]
-    return json_reply(200, [show(id_) for id_ in ids] if show else ids)
+    keys = context.related_keys
+    return json_reply(200, [shown_key(keys, row[1:]) for row in rows if row[1] is not None])
 
 
 def _change_related(replace: bool) -> Callable[[OperationContext, ApiRequest], Plan]:
     def plan(context: OperationContext, request: ApiRequest) -> Plan:
-        key = context.key(request.key)
-        field = key_field(context.related)
-        ids: dict[Any, None] = {}
+        association = context.association(reverse=request.reverse)
+        key = keyed(context.key(request.key))
+        fields = context.related_keys
+        ids: dict[tuple[Any, ...], None] = {}
         faults = []
         for index, value in enumerate(request.body):
             try:
-                ids[field_value(field, value)] = None
+                ids[tuple(read_values(fields, value))] = None
             except FieldError as error:
                 faults.append(f"[{index}]: {error}")
         if faults:
             raise BadRequest(f"The body must be a list of {context.related.name} keys.", faults)
-        given = {"key": key, "ids": list(ids)}
-        if not (yield Statement(context.statements.lock, {"key": key})):
+        columns = zip(*ids, strict=True) if ids else ((),) * len(fields)
+        given = {**key, **{f"ids{index}": list(values) for index, values in enumerate(columns)}}
+        if not (yield Statement(context.statements.lock, key)):
             raise context.not_found(request.key)
-        missing = yield Statement(context.association.missing, given)
+        missing = yield Statement(association.missing, given)
         if missing:
+            named = ", ".join(context.related.key)
             raise BadRequest(
                 f"Nothing was changed: not every {context.related.name} exists.",
                 [
-                    f"There is no {context.related.name} with {field.name} {row[0]}."
+                    f"There is no {context.related.name} with {named} {', '.join(map(str, row))}."
                     for row in missing
                 ],
             )
         if replace:
-            yield Statement(context.association.remove_others, given)
-        yield Statement(context.association.add, given)
-        rows = yield Statement(context.association.read, {"key": key})
+            yield Statement(association.remove_others, given)
+        yield Statement(association.add, given)
+        rows = yield Statement(association.read, key)
         return _ids(context, rows)
 
     return plan

@@ -11,6 +11,7 @@ from data_resource_api.compiler.fields import Field
 from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import DrgError
 from data_resource_api.json_text import write_json
+from data_resource_api.rest.keys import write_key
 
 #: On every answer of a generated API: the digest of the data resource that gave it.
 VERSION_HEADER: Final = "DRG-Version"
@@ -83,17 +84,41 @@ def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
     return replace(reply, headers={**reply.headers, **headers})
 
 
-def created(path: str, key: object) -> Reply:
-    """201, with ``Location`` where the row can be addressed."""
+def created(path: str, fields: Sequence[Field], row: Sequence[Any]) -> Reply:
+    """201, with ``Location`` where the row can be addressed.
+
+    :param fields: of the primary key, none in a table without one.
+    :param row: their values.
+    """
     body: dict[str, object] = {"message": "Successfully added new resource."}
-    if key is None:
+    if not fields:
         return json_reply(201, body)
-    body["id"] = key
-    headers = {}
-    if not isinstance(key, list):
-        written = key if isinstance(key, int) else quote(str(key), safe="")
-        headers["Location"] = f"{path}/{written}"
-    return Reply(201, write_json(body), headers, created=key)
+    body["id"] = shown_key(fields, row)
+    text = key_text(fields, row)
+    headers = {"Location": f"{path}/{text}"}
+    return Reply(201, write_json(body), headers, created=text)
+
+
+def shown_key(fields: Sequence[Field], row: Sequence[Any]) -> Any:
+    """A key as JSON has it: a value, or a list of a composite key's."""
+    if len(fields) == 1:
+        show = fields[0].type.show
+        return show(row[0]) if show else row[0]
+    return [
+        field.type.show(value) if field.type.show else value
+        for field, value in zip(fields, row, strict=True)
+    ]
+
+
+def key_text(fields: Sequence[Field], row: Sequence[Any]) -> str:
+    """A key as it stands in a path."""
+    shown = []
+    for own, value in zip(fields, row, strict=True):
+        as_json = own.type.show(value) if own.type.show else value
+        shown.append(as_json if isinstance(as_json, str) else value)
+    if len(shown) == 1 and isinstance(shown[0], int):
+        return str(shown[0])
+    return quote(write_key(shown), safe="~,")
 
 
 def quoted_path(path: str) -> str:

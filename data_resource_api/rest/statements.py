@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,6 +55,11 @@ def parameter(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.types.NULLTYPE)
 
 
+def keyed(values: Iterable[Any]) -> dict[str, Any]:
+    """``key0``, ``key1`` … for the values of a primary key."""
+    return {f"key{index}": value for index, value in enumerate(values)}
+
+
 def numbered(values: Any) -> dict[str, Any]:
     """``p0``, ``p1`` … for values in order."""
     return {f"p{index}": value for index, value in enumerate(values)}
@@ -82,7 +87,9 @@ class TableStatements:
         self.counted_page_sql = functools.cache(self._counted_page_sql)
 
     def _is_key(self) -> sa.ColumnElement[bool]:
-        return self.key[0] == parameter("key")
+        return sa.and_(
+            *(column == parameter(f"key{index}") for index, column in enumerate(self.key))
+        )
 
     def _page(self, start: Start) -> sa.Select[Any]:
         """One page's columns; backwards where it ends at a key: ``offset`` or ``key``, ``limit``."""
@@ -139,12 +146,12 @@ class TableStatements:
 
     @functools.cached_property
     def read(self) -> str:
-        """One row: ``key`` → a row of the columns, or none."""
+        """One row: ``key0`` … → a row of the columns, or none."""
         return compile_sql(sa.select(*self.columns).where(self._is_key()))
 
     @functools.cached_property
     def exists(self) -> str:
-        """Whether a row is there: ``key`` → its key, or none."""
+        """Whether a row is there: ``key0`` … → its key, or none."""
         return compile_sql(sa.select(*self.key).where(self._is_key()))
 
     @functools.cached_property
@@ -206,7 +213,7 @@ class TableStatements:
         return compile_sql(statement.returning(*self.returning))
 
     def _update(self, names: tuple[str, ...]) -> str:
-        """Change one row: ``p0`` …, ``key`` → its key, or none."""
+        """Change one row: ``p0`` …, ``key0`` … → its key, or none."""
         if not names:
             return self.exists
         values = {
@@ -236,68 +243,98 @@ class TableStatements:
         return self.table.c[name] == sa.any_(sa.cast(parameter(values), ARRAY(sa.LargeBinary)))
 
     def index_taken(self, field: Field, but_key: bool) -> str:
-        """Whether a row has one of these blind ``indexes``, but for the row with this ``key``."""
+        """Whether a row has one of these blind ``indexes``, but for the row with this key."""
         assert field.protection is not None
         conditions = [self._among(field.protection.index_column, "indexes")]
         if but_key:
-            conditions.append(self.key[0] != parameter("key"))
+            conditions.append(sa.not_(self._is_key()))
         return compile_sql(
             sa.select(sa.literal_column("1")).where(*conditions).limit(sa.literal_column("1"))
         )
 
 
 class AssociationStatements:
-    """The statements of a many-to-many relationship, seen from the parent."""
+    """The statements of a many-to-many relationship, seen from the parent.
+
+    :param reverse: of a table to itself: the children are the parents.
+    """
 
     def __init__(
-        self, association: Association, parent: ResourceTable, child: ResourceTable
+        self,
+        association: Association,
+        parent: ResourceTable,
+        child: ResourceTable,
+        *,
+        reverse: bool = False,
     ) -> None:
+        own, other = association.oriented(parent.name, reverse=reverse)
         self._table = association.table
-        self._parent = association.columns[parent.name]
-        self._child = association.columns[child.name]
-        self._parent_key = parent.table.c[parent.key[0]]
-        self._child_key = child.table.c[child.key[0]]
-        self._key = parameter("key")
-        ids = sa.cast(parameter("ids"), ARRAY(self._child.type))
-        self._ids = ids
-        given = sa.func.unnest(ids).table_valued("key").render_derived(name=f"given{_NO_TABLE}")
-        self._id = given.c.key
+        self._parent, self._child = own.columns, other.columns
+        self._parent_key = [parent.table.c[name] for name in parent.key]
+        self._child_key = [child.table.c[name] for name in child.key]
+        self._key = [parameter(f"key{index}") for index in range(len(own.columns))]
+        #: The values of each column of the children's keys, one array a column.
+        self._ids = [
+            sa.cast(parameter(f"ids{index}"), ARRAY(column.type))
+            for index, column in enumerate(other.columns)
+        ]
+        names = [f"key{index}" for index in range(len(other.columns))]
+        given = sa.func.unnest(*self._ids).table_valued(*names)
+        self._given = given.render_derived(name=f"given{_NO_TABLE}")
+        self._id = [self._given.c[name] for name in names]
+
+    def _is_parent(self, columns: Iterable[sa.Column[Any]]) -> list[sa.ColumnElement[bool]]:
+        return [column == value for column, value in zip(columns, self._key, strict=True)]
+
+    def _is_given(self, columns: Iterable[sa.Column[Any]]) -> sa.ColumnElement[bool]:
+        equal = (column == id_ for column, id_ in zip(columns, self._id, strict=True))
+        return sa.exists(sa.select(sa.literal_column("1")).select_from(self._given).where(*equal))
 
     @functools.cached_property
     def read(self) -> str:
-        """The parent and its children's ids: ``key`` → rows of (parent, child or null)."""
-        joined = self._parent_key.table.outerjoin(self._table, self._parent == self._parent_key)
+        """The parent and its children's ids: the key → rows of (parent, *child, null without any)."""
+        is_own = (column == key for column, key in zip(self._parent, self._parent_key, strict=True))
+        joined = self._parent_key[0].table.outerjoin(self._table, sa.and_(*is_own))
         return compile_sql(
-            sa.select(self._parent_key, self._child)
+            sa.select(self._parent_key[0], *self._child)
             .select_from(joined)
-            .where(self._parent_key == self._key)
-            .order_by(self._child)
+            .where(*self._is_parent(self._parent_key))
+            .order_by(*self._child)
         )
 
     @functools.cached_property
     def lock(self) -> str:
-        """``key``: nobody else can take a child away until the transaction ends."""
-        return compile_sql(
-            sa.select(self._child).where(self._parent == self._key).with_for_update()
-        )
+        """The key: nobody else can take a child away until the transaction ends."""
+        children = sa.select(*self._child).where(*self._is_parent(self._parent))
+        return compile_sql(children.with_for_update())
 
     @functools.cached_property
     def missing(self) -> str:
-        """Those of ``ids`` that are no child's; Citus wants the inner query to stand alone."""
-        found = sa.select(self._child_key).where(self._child_key == sa.any_(self._ids))
-        return compile_sql(sa.select(self._id).where(self._id.not_in(found)))
+        """Those of the ids that are no child's; Citus wants the inner query to stand alone."""
+        if len(self._id) == 1:
+            found = sa.select(self._child_key[0]).where(self._child_key[0] == sa.any_(self._ids[0]))
+            return compile_sql(sa.select(self._id[0]).where(self._id[0].not_in(found)))
+        found = sa.select(*self._child_key).where(self._is_given(self._child_key))
+        return compile_sql(sa.select(*self._id).where(sa.tuple_(*self._id).not_in(found)))
 
     @functools.cached_property
     def remove_others(self) -> str:
-        """``key``, ``ids``: forget every child that is not among them."""
-        others = sa.delete(self._table).where(
-            self._parent == self._key, self._child != sa.all_(self._ids)
-        )
+        """The key and the ids: forget every child that is not among them."""
+        if len(self._id) == 1:
+            is_other = self._child[0] != sa.all_(self._ids[0])
+        else:
+            is_other = sa.not_(self._is_given(self._child))
+        others = sa.delete(self._table).where(*self._is_parent(self._parent), is_other)
         return compile_sql(others)
 
     @functools.cached_property
     def add(self) -> str:
-        """``key``, ``ids``: relate them; those that are already are left as they are."""
-        pairs = sa.select(sa.cast(self._key, self._parent.type), self._id)
-        added = insert(self._table).from_select([self._parent.name, self._child.name], pairs)
+        """The key and the ids: relate them; those that are already are left as they are."""
+        own = (
+            sa.cast(value, column.type)
+            for value, column in zip(self._key, self._parent, strict=True)
+        )
+        pairs = sa.select(*own, *self._id)
+        names = [column.name for column in (*self._parent, *self._child)]
+        added = insert(self._table).from_select(names, pairs)
         return compile_sql(added.on_conflict_do_nothing())

@@ -183,14 +183,14 @@ def test_the_statements_of_a_table(resource: DataResource) -> None:
     people = TableStatements(resource.tables["people"])
     assert folded(people.read) == (
         'SELECT public."people"."id", public."people"."name" FROM public."people" '
-        'WHERE public."people"."id" = %(key)s'
+        'WHERE public."people"."id" = %(key0)s'
     )
     assert folded(people.insert_sql(("name",), True)) == (
         'INSERT INTO public."people" ("name") VALUES (%(p0)s) '
         'ON CONFLICT ("id") DO NOTHING RETURNING public."people"."id"'
     )
     assert folded(people.update_sql(("name",))) == (
-        'UPDATE public."people" SET "name"=%(p0)s WHERE public."people"."id" = %(key)s '
+        'UPDATE public."people" SET "name"=%(p0)s WHERE public."people"."id" = %(key0)s '
         'RETURNING public."people"."id"'
     )
     assert folded(people.query_sql(("name",), ("id",))) == (
@@ -247,8 +247,8 @@ def test_the_statements_of_an_association(resource: DataResource) -> None:
         association, resource.tables["people"], resource.tables["teams"]
     )
     assert folded(statements.remove_others) == (
-        'DELETE FROM public."people/teams" WHERE public."people/teams"."people_id" = %(key)s '
-        'AND public."people/teams"."teams_id" != ALL (CAST(%(ids)s AS INTEGER[]))'
+        'DELETE FROM public."people/teams" WHERE public."people/teams"."people_id" = %(key0)s '
+        'AND public."people/teams"."teams_id" != ALL (CAST(%(ids0)s AS INTEGER[]))'
     )
     assert "ON CONFLICT DO NOTHING" in statements.add
 

@@ -43,7 +43,13 @@ def _written(of: Described) -> dict[str, Any]:
 
 
 def _new(of: Described) -> dict[str, Any]:
-    return dict(rows.new(of.table, of.components))
+    """One row, or a list of rows."""
+    row = rows.new(of.table, of.components)
+    return {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]}
+
+
+def _added(of: Described) -> dict[str, Any]:
+    return dict(rows.added(of.table, of.components))
 
 
 def _change(of: Described) -> dict[str, Any]:
@@ -82,6 +88,7 @@ class Description:
     :ivar parameters: names in ``shared.PARAMETERS``.
     :ivar answers: status → what the answer says and its schema.
     :ivar refusals: names in ``shared.RESPONSES``.
+    :ivar lines: media types that the body may have too: texts of many rows.
     :ivar headers: of the answers: names in ``shared.HEADERS``, and what HTTP calls them.
     """
 
@@ -90,11 +97,15 @@ class Description:
     refusals: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
+    lines: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 _VERSION: Final = {"DRG-Version": "Version"}
 _STATE: Final = {"ETag": "ETag", **_VERSION}
+
+#: The media types of many rows.
+_LINES: Final = ("text/csv", "application/x-ndjson")
 
 #: What every operation that reads has.
 _READ: Final = ("IfNoneMatch", "Position")
@@ -108,10 +119,15 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         headers=_STATE,
     ),
     Kind.CREATE: Description(
-        "Create a row of {table}",
-        {"201": ("It is there.", _written)},
+        "Create a row of {table}, or many",
+        {
+            "200": ("Only checked, or it was there already.", _added),
+            "201": ("It is there; of many, all of them.", _added),
+        },
         ("BadRequest", "Conflict"),
+        parameters=("OnConflict", "Prefer"),
         body=_new,
+        lines=_LINES,
         headers={"Location": "Location", **_VERSION},
     ),
     Kind.QUERY: Description(
@@ -212,7 +228,14 @@ class OperationDescription:
     def body(self) -> dict[str, Any]:
         """Its Request Body Object; empty where it takes none."""
         schema = DESCRIPTIONS[self.kind].body
-        return {"required": True, "content": _json(schema(self.of))} if schema else {}
+        if schema is None:
+            return {}
+        return {"required": True, "content": {**_json(schema(self.of)), **self.lines()}}
+
+    def lines(self) -> dict[str, Any]:
+        """The media types of the body beside JSON."""
+        text = {"schema": {"type": "string", "format": "binary"}}  # a file, for UIs and clients
+        return {media_type: dict(text) for media_type in DESCRIPTIONS[self.kind].lines}
 
     def answers(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
         """Status → its Response Object."""

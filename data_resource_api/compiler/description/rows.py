@@ -193,6 +193,20 @@ def written(table: DescribedTable, components: Components) -> dict[str, str]:
     return components.refer("schemas", f"{table.component}.written", make)
 
 
+def added(table: DescribedTable, components: Components) -> dict[str, str]:
+    """What adding rows answers: ``id`` for one, ``ids`` for a list, else how many there were."""
+
+    def make() -> dict[str, Any]:
+        properties: dict[str, Any] = {"message": {"type": "string"}}
+        if table.key:
+            properties["id"] = key_schema(table)
+            properties["ids"] = {"type": "array", "items": key_schema(table)}
+        properties |= {name: {"type": "integer"} for name in ("count", "added", "updated")}
+        return {"type": "object", "required": ["message"], "properties": properties}
+
+    return components.refer("schemas", f"{table.component}.added", make)
+
+
 def key_schema(table: DescribedTable) -> dict[str, Any]:
     """A primary key's value: a list where it has several fields."""
     values = [key_value(field) for field in table.key_fields]

@@ -95,12 +95,22 @@ def _filled(
         more = told.parameters({*shared, *_parameters(operation, api)})
         if own or more:
             filled["parameters"] = [*own, *more]
-    if "requestBody" not in operation and (body := told.body()):
+    if "requestBody" in operation:
+        filled["requestBody"] = _body(operation["requestBody"], told)
+    elif body := told.body():
         filled["requestBody"] = body
     responses = operation.get("responses", {})
     if isinstance(responses, Mapping):
         filled["responses"] = _responses(responses, told)
     return filled
+
+
+def _body(stated: object, told: OperationDescription) -> object:
+    """A body that the payload states, which may also come in media types that it does not name."""
+    content = stated.get("content") if isinstance(stated, Mapping) else None
+    if not isinstance(stated, Mapping) or not isinstance(content, Mapping) or "$ref" in stated:
+        return stated
+    return {**stated, "content": {**content, **told.lines(), **content}}
 
 
 def _responses(stated: Mapping[str, Any], told: OperationDescription) -> dict[str, Any]:

@@ -36,9 +36,19 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "before", "The page in front of this place, as the link `prev` says it.", _TEXT
     ),
     "From": _query("from", "`end`: the last page.", {"type": "string", "enum": ["end"]}),
+    "OnConflict": _query(
+        "on_conflict",
+        "The unique field that tells whether a row is there already; without it the primary key.",
+        _TEXT,
+    ),
+    "Prefer": _header(
+        "Prefer",
+        "`resolution=merge-duplicates` changes rows that are there already, "
+        "`resolution=ignore-duplicates` leaves them alone; `tx=rollback` only checks.",
+    ),
     "IfMatch": _header("If-Match", "The `ETag` of what was read: only that state is changed."),
     "IfNoneMatch": _header(
-        "If-None-Match", "`ETag`s that the client has: 304 if it is one of them."
+        "If-None-Match", "The `ETag` that the client has: 304 if it still holds."
     ),
     "OnlyNew": _header("If-None-Match", "`*`: only create the row, and change none that is there."),
     "Position": _header(
