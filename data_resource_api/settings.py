@@ -243,6 +243,13 @@ class Settings:
         whole_number(100, 3_600_000),
         30_000,
     )
+    stream_timeout: int = variable(
+        "DRG_STREAM_TIMEOUT",
+        "How long a client may leave the next rows of a streamed answer untaken, in milliseconds; then the "
+        "answer is broken off.",
+        whole_number(100, 3_600_000),
+        60_000,
+    )
     pool_size: int = variable(
         "DRG_POOL_SIZE",
         "The most database connections of one worker process.",

@@ -44,7 +44,7 @@ class DraftTable:
     @property
     def has_item(self) -> bool:
         """Whether a row has a path of its own."""
-        return len(self.key) == 1
+        return bool(self.key)
 
     @property
     def description(self) -> str:

@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg2
@@ -25,6 +26,8 @@ _PERIOD: Final = 0.25
 GRACE: Final = 0.5
 
 _DEADLINE: Final = "drg_deadline"
+#: What is done when it has passed.
+_PASSED: Final = "drg_passed"
 
 
 class Deadlines:
@@ -51,7 +54,19 @@ class Deadlines:
 
     def returned(self, _: object, record: Any) -> None:
         """It is back."""
+        record.info.pop(_PASSED, None)
         self._in_use.pop(record, None)
+
+    def extend(
+        self, record: Any, seconds: float | None = None, passed: Callable[[], None] | None = None
+    ) -> None:
+        """Give a connection that is in use another deadline.
+
+        :param seconds: from now; those of a statement by default.
+        :param passed: is called when the deadline has passed and the connection is shut down.
+        """
+        record.info[_PASSED] = passed
+        record.info[_DEADLINE] = time.monotonic() + (seconds or self._seconds)
 
     def _forget(self) -> None:
         """In a forked child: its parent's threads and connections are not its own."""
@@ -64,7 +79,10 @@ class Deadlines:
             now = time.monotonic()
             for record, connection in list(self._in_use.items()):
                 if record.info.get(_DEADLINE, now) < now and self._in_use.pop(record, None):
+                    passed = record.info.pop(_PASSED, None)
                     _shut_down(connection)
+                    if passed is not None:
+                        passed()
 
 
 def _shut_down(connection: Any) -> None:

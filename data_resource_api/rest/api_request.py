@@ -13,6 +13,7 @@ from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
+from data_resource_api.rest.forms import JSON, Form, preferred
 from data_resource_api.rest.pages import Position, Start
 from data_resource_api.rest.questions.asking import (
     BARE,
@@ -40,6 +41,9 @@ _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
+#: The operations whose rows come in every form.
+IN_EVERY_FORM: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY})
+
 #: The operations whose body is read.
 TAKES_BODY: Final = _ROW_BODIES | _ID_BODIES
 
@@ -52,7 +56,7 @@ class RawRequest:
     :ivar parameters: the query string's names and values, decoded, in order.
     :ivar media_type: of the body, without parameters, in lower case.
     :ivar position: of the write that a read has to see, or an empty string.
-    :ivar accept: the header, or an empty string.
+    :ivar accept: the header of that name, or an empty string.
     :ivar prefer: the header, or an empty string.
     :ivar stream: the body where it is read as it comes, and ``body`` is empty.
     :ivar authorize: lets this caller do what asks for this, or refuses.
@@ -81,6 +85,7 @@ class ApiRequest:
     :ivar reverse: a table's relationship to itself is looked at from the child's side.
     :ivar body: an object for rows or a list of new ones, a list for ids, ``None`` where the operation takes
         none or has a stream.
+    :ivar form: of the rows that the client prefers.
     :ivar on_conflict: what tells whether a row is there already, as it is stated, or an empty string.
     :ivar question: ``None`` where nothing is asked beyond a plain page, row or equality.
     :ivar asked: the parameters that the question came with, for links.
@@ -94,6 +99,7 @@ class ApiRequest:
     position: Position
     limit: int | None
     body: Any
+    form: Form
     conditions: Conditions
     authorize: Callable[[Security], None]
     reverse: bool = False
@@ -142,14 +148,22 @@ def parse(
             question = with_equal(question, table, body)
         elif not body:
             raise BadRequest("The body must name at least one field to look for.")
-    if limit is None and kind is Kind.LIST:
-        limit = DEFAULT_LIMIT
+    form = preferred(raw.accept) if raw.accept and kind in IN_EVERY_FORM and not bare else JSON
+    if form is JSON:
+        if limit is None and kind is Kind.LIST:
+            limit = DEFAULT_LIMIT
+        limit = None if limit is None else min(limit, max_page_size)
+    elif question is not None:
+        raise BadRequest(
+            f"The answer to a question is JSON: leave the question out, or {form.media_type} of Accept."
+        )
     return ApiRequest(
         operation=operation,
         key=raw.key,
         position=position,
-        limit=None if limit is None else min(limit, max_page_size),
+        limit=limit,
         body=body,
+        form=form,
         question=question,
         asked=others,
         bare=bare,

@@ -117,7 +117,7 @@ def tagged(reply: Reply, conditions: Conditions) -> Reply:
     :raises PreconditionFailed: ``If-Match`` names another state.
     """
     tag = entity_tag(reply.body)
-    headers = {**reply.headers, "ETag": tag}
+    headers = {**reply.headers, "ETag": tag, "Vary": "Accept"}
     if conditions is not NONE:
         if conditions.match and not _matches(conditions.match, tag):
             raise PreconditionFailed("This is not in the state that If-Match names.", tag=tag)

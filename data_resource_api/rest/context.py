@@ -14,6 +14,7 @@ from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, NotFound
+from data_resource_api.rest.csv_text import quoted
 from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
 from data_resource_api.rest.questions.sql import Questions
@@ -33,6 +34,8 @@ class OperationContext:
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
     :ivar readable: the tables that can be listed, and what their GET asks for.
+    :ivar patience: seconds that a client may take to take the next rows of a stream.
+    :ivar absent: what stands for ``null`` in a CSV.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
@@ -47,6 +50,7 @@ class OperationContext:
         max_nesting: int,
         exact_count_limit: int,
         readable: Mapping[str, Security],
+        patience: float,
         require_if_match: bool,
         reading: Security | None,
         max_body_bytes: int = 2**24,
@@ -87,6 +91,8 @@ class OperationContext:
         ]
         self._tables = resource.tables
         self.max_nesting = max_nesting
+        self.patience = patience
+        self.absent = _absent(self.table)
         self.require_if_match = require_if_match
         self.reading = reading
         self.count = RowCount(exact_count_limit)
@@ -157,3 +163,8 @@ class OperationContext:
         return NotFound(
             f"There is no {self.table.name} with {', '.join(self.table.key)} {quote(key)}."
         )
+
+
+def _absent(table: ResourceTable) -> str:
+    stated = table.entry.descriptor.get("missingValues") or [""]
+    return "" if "" in stated else quoted(str(stated[0]))

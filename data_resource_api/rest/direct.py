@@ -23,6 +23,7 @@ from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import Reply
 from data_resource_api.rest.row_streams import STREAMED, BodyStream
+from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers
 
 #: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or
@@ -155,6 +156,14 @@ class DirectRoutes:
         except Exception as error:  # noqa: BLE001 (every request is answered; what is our fault is logged)
             reply = refuse(error, environ)
         note_outcome(environ, reply)
+        if reply.stream is not None:
+            told = [
+                ("Content-Type", reply.media_type),
+                *reply.headers.items(),
+                *self._headers,
+            ]
+            start_response(_STATUS_LINES[reply.status], told)
+            return Sending(reply.stream, environ)
         headers = [
             ("Content-Type", reply.media_type),
             ("Content-Length", str(len(reply.body))),

@@ -37,6 +37,7 @@ from data_resource_api.rest.direct import (
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
+from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.statements import TableStatements
 
@@ -143,6 +144,7 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
             readable=readable,
+            patience=settings.stream_timeout / 1000,
             max_body_bytes=settings.max_body_bytes,
             import_timeout=settings.import_timeout,
             import_slots=slots,
@@ -257,7 +259,13 @@ def _segment(app: Flask, name: str) -> str:
 
 def to_response(reply: Reply) -> Response:
     """An answer as Flask sends it."""
-    response = Response(reply.body, reply.status, mimetype=reply.media_type)
+    body: bytes | Sending = reply.body
+    if reply.stream is not None:
+        if request.method == "HEAD":
+            reply.stream.close()
+        else:
+            body = Sending(reply.stream, request.environ)
+    response = Response(body, reply.status, content_type=reply.media_type)
     for name, value in reply.headers.items():
         response.headers[name] = value
     return response

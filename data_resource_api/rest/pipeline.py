@@ -6,12 +6,15 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.rest.api_request import RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
+from data_resource_api.rest.forms import JSON
 from data_resource_api.rest.intake_request import read_intake
 from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
+from data_resource_api.rest.rows_out import ROWS_OUT
 from data_resource_api.rest.servers import Servers, read_position
+from data_resource_api.rest.streams import open_stream
 from data_resource_api.rest.transaction import DatabaseFailed, run
 
 
@@ -28,6 +31,9 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )
+    if request.form is not JSON:
+        out = ROWS_OUT[kind](context, request)
+        return open_stream(servers, out, read_position(raw.position), context.patience)
     if kind is Kind.CREATE and (raw.prefer or type(request.body) is not dict):
         intake = read_intake(context, raw, request)
         if intake is not None:

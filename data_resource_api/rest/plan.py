@@ -206,9 +206,11 @@ def _delete(context: OperationContext, _: ApiRequest) -> Plan:
     raise DeleteUnimplemented("Unimplemented unsecure delete", context.allowed)
 
 
-def _query(context: OperationContext, request: ApiRequest) -> Plan:
-    if request.question is not None:
-        return (yield from query_asked(context, request))
+def query_statement(context: OperationContext, request: ApiRequest, limit: int | None) -> Statement:
+    """What a query's body asks for; its rows are the table's columns, in the order of the key.
+
+    :raises BadRequest: with everything that is wrong with it.
+    """
     table = context.table
     faults: list[str] = []
     bound: dict[str, Any] = {}
@@ -233,11 +235,17 @@ def _query(context: OperationContext, request: ApiRequest) -> Plan:
                 faults.append(f"{name}: {error}")
     if faults:
         raise BadRequest("The query cannot be asked.", faults)
-    most = context.max_page_size
-    limit = most + 1 if request.limit is None else request.limit
     sql = context.statements.query_sql(tuple(bound), tuple(nulls))
     page = {"offset": request.position.offset, "limit": limit}
-    rows = yield Statement(sql, {**numbered(bound.values()), **page})
+    return Statement(sql, {**numbered(bound.values()), **page})
+
+
+def _query(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from query_asked(context, request))
+    most = context.max_page_size
+    limit = most + 1 if request.limit is None else request.limit
+    rows = yield query_statement(context, request, limit)
     if not rows:
         raise MessageNotFound("No matches found")
     if len(rows) > most:

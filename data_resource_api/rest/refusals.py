@@ -12,7 +12,7 @@ from werkzeug.http import parse_accept_header
 
 from data_resource_api.encryption.engines import EncryptionFailure
 from data_resource_api.errors import DrgError
-from data_resource_api.rest.response import Reply, refusal
+from data_resource_api.rest.response import BrokenOff, Reply, refusal
 
 logger = logging.getLogger("data_resource_api")
 
@@ -28,14 +28,23 @@ def refuse(error: Exception, environ: Mapping[str, Any]) -> Reply:
     What no client is to blame for is logged under the request's id, which is all that the client is told.
     """
     if not isinstance(error, DrgError):
-        identity = environ.get(REQUEST_ID) or uuid.uuid4().hex
-        line = "Request %s %s failed: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        if isinstance(error, EncryptionFailure):  # it says all that there is to say
-            logger.error(f"{line[0]}: %s", *line[1:], identity, error)
-        else:
-            logger.error(*line, identity, exc_info=error)
+        identity = log_failure(error, environ)
         error = DrgError(f"Something went wrong here; it is logged under {identity}.")
     return refusal(error, problem=_prefers_problem(environ.get("HTTP_ACCEPT", "")))
+
+
+def log_failure(error: Exception, environ: Mapping[str, Any]) -> str:
+    """Log what no client is to blame for.
+
+    :returns: the id that it is logged under, the request's.
+    """
+    identity: str = environ.get(REQUEST_ID) or uuid.uuid4().hex
+    line = "Request %s %s failed: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+    if isinstance(error, EncryptionFailure | BrokenOff):  # it says all that there is to say
+        logger.error(f"{line[0]}: %s", *line[1:], identity, error)
+    else:
+        logger.error(*line, identity, exc_info=error)
+    return identity
 
 
 def _prefers_problem(accept: str) -> bool:

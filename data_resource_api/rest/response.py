@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from data_resource_api.compiler.fields import Field
@@ -20,11 +20,31 @@ VERSION_HEADER: Final = "DRG-Version"
 POSITION_HEADER: Final = "DRG-Position"
 
 
+class BrokenOff(Exception):
+    """A stream cannot be finished; the message says why, for the log."""
+
+
+class Stream(Protocol):
+    """Chunks of a body. What is raised instead of one breaks the answer off."""
+
+    @property
+    def broken_off(self) -> bytes:
+        """What an answer ends with that cannot be finished."""
+
+    def __next__(self) -> bytes:
+        """The next chunk."""
+
+    def close(self) -> None:
+        """Nobody wants the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An HTTP answer.
 
     :ivar created: the key of the row that there is now, a list of a composite key's values.
+    :ivar stream: the body instead of ``body``, where it is produced while it is sent (``rest.sending``);
+        whoever sends it closes it.
     :ivar rows: how many rows a write took in, where it takes in many.
     """
 
@@ -33,6 +53,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     created: object = None
+    stream: Stream | None = None
     rows: int | None = None
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -96,6 +96,8 @@ class Servers:
     """Who is asked: the primary for everything, replicas for reads, in turn.
 
     :param primary: takes the writes, and reads that no replica can answer.
+    :ivar streaming: counts the answers that are streamed at the same time, half as many as there are
+        connections at most.
     """
 
     def __init__(self, primary: Server, replicas: Sequence[Server] = ()) -> None:
@@ -104,6 +106,8 @@ class Servers:
             Replica(server, number) for number, server in enumerate(replicas, start=1)
         )
         self._turns = itertools.count()
+        pool: Any = primary.engine.pool
+        self.streaming = threading.BoundedSemaphore(max(1, pool.size() // 2))
 
     def next_replica(self) -> Replica | None:
         """The replica whose turn it is, or ``None`` where none can be asked."""

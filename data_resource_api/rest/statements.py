@@ -84,6 +84,7 @@ class TableStatements:
         self.update_sql = functools.lru_cache(_KEPT)(self._update)
         self.query_sql = functools.lru_cache(_KEPT)(self._query)
         self.page_sql = functools.cache(self._page_sql)
+        self.export_sql = functools.cache(self._export_sql)
         self.counted_page_sql = functools.cache(self._counted_page_sql)
 
     def _is_key(self) -> sa.ColumnElement[bool]:
@@ -114,6 +115,15 @@ class TableStatements:
     def _page_sql(self, start: Start) -> str:
         """One page → rows of the columns; backwards where it ends at a key."""
         return compile_sql(self._page(start))
+
+    def _export_sql(self, start: Start) -> str:
+        """As ``page_sql``, in the order of the key whatever the start; a ``limit`` of null is none."""
+        page = self._page(start)
+        if start in BACKWARDS:
+            rows = page.subquery(f"page{_NO_TABLE}")
+            page = sa.select(*(rows.c[column.key] for column in self.columns))
+            page = page.order_by(*(rows.c[column.key] for column in self.key))
+        return compile_sql(page)
 
     def _counted_page_sql(self, start: Start) -> str:
         """The count, up to ``most``, and one page → rows of (count, present, *columns)."""

@@ -102,7 +102,7 @@ def _ask_replica(
     """
     try:
         return _run_once(replica.server, plan, replayed_sql(position))
-    except (ConnectionLost, _CannotConnect):
+    except (ConnectionLost, CannotConnect):
         replica.pass_over()
     except pg.QueryCanceled as error:
         raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
@@ -115,8 +115,8 @@ class ConnectionLost(Exception):
     """The connection is gone, and nobody knows what of the statement was done."""
 
 
-class _CannotConnect(Unavailable):
-    pass
+class CannotConnect(Unavailable):
+    """The server does not take a connection."""
 
 
 class _AllInUse(Unavailable):
@@ -267,7 +267,7 @@ def take(pool: Any) -> Any:
     except sa.exc.TimeoutError as error:
         raise _AllInUse("Every database connection is in use.") from error
     except (sa.exc.DBAPIError, psycopg2.OperationalError) as error:
-        raise _CannotConnect("The database cannot be reached.") from error
+        raise CannotConnect("The database cannot be reached.") from error
 
 
 # ── what the database refuses ────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_everything_is_told_of_operations_that_a_payload_only_names() -> None:
     whole = served(payload(*tables, pairs=[("people", "badge")]))
     kinds = set()
     for place, operation in operations(whole):
-        kinds.add(operation["operationId"].split(".")[0])
+        kinds.add(re.sub("_(people|team|badge).*", "", operation["operationId"]))
         assert operation["summary"], place
         assert "default" in operation["responses"], place
         assert operation["tags"], place
@@ -122,6 +123,20 @@ def test_everything_is_told_of_operations_that_a_payload_only_names() -> None:
     new = whole["components"]["schemas"]["people.new"]
     assert new["required"] == ["name"]
     assert whole["components"]["schemas"]["people"]["properties"]["name"]["maxLength"] == 9
+
+
+def test_operation_ids_are_unique() -> None:
+    """``a`` with ``b_c`` and ``a_b`` with ``c`` would have the same."""
+    pairs = [("a", "b_c"), ("a_b", "c")]
+    tables = [entry(name) for pair in pairs for name in pair]
+    ids = [item.get("operationId") for _, item in operations(served(payload(*tables, pairs=pairs)))]
+    named = [name for name in ids if name]
+    assert len(named) == len(set(named)) > len(ids) - 4
+    related = {"relationships": {"manyToMany": [list(pair) for pair in pairs]}}
+    drafts = [{**table, **related} for table in tables]
+    named = [item.get("operationId") for _, item in operations(drafted(*drafts))]
+    named = [name for name in named if name]
+    assert len(named) == len(set(named))
 
 
 def test_paths_that_are_not_listed_do_not_appear() -> None:
@@ -272,6 +287,33 @@ def test_generated_keys_may_be_left_out_and_are_always_answered() -> None:
     assert "id" not in schemas["t.new"]["required"]
     chosen = drafted(entry("t", {"name": "code", "type": "string"}, key="code"))
     assert chosen["components"]["schemas"]["t.new"]["required"] == ["code"]
+
+
+def test_keys_of_several_fields_are_parameters_of_their_own() -> None:
+    """``/copy/{isbn},{number}``; a payload that writes ``/copy/{id}`` has one parameter for all."""
+    fields = ({"name": "isbn"}, {"name": "number", "type": "integer"})
+    copies = entry("copy", *fields, key=["isbn", "number"])
+    document = drafted(copies)
+    read = document["paths"]["/copy/{isbn},{number}"]["get"]
+    assert [item["name"] for item in read["parameters"][:2]] == ["isbn", "number"]
+    assert [item["schema"]["type"] for item in read["parameters"][:2]] == ["string", "integer"]
+    key = document["components"]["schemas"]["copy.written"]["properties"]["id"]
+    assert (key["type"], key["minItems"], key["maxItems"]) == ("array", 2, 2)
+    resource = payload(copies)
+    resource["data_resource_schema"]["api"]["apiSpec"] = document
+    assert compile_data_resource(resource).unmatched == ()
+    paths = {"/copy/{id}": {"get": {"responses": {"200": {"description": "A copy."}}}}}
+    single = {**payload(copies, paths=paths), "ignore_validation": True}
+    (parameter, *_) = served(single)["paths"]["/copy/{id}"]["get"]["parameters"]
+    assert "isbn, number" in parameter["description"]
+    hostile = entry("copy", {"name": "a-b"}, {"name": "{c}"}, key=["a-b", "{c}"])
+    assert "/copy/{key0},{key1}" in drafted(hostile)["paths"]
+
+
+def test_a_table_without_a_key_has_no_path_of_a_row() -> None:
+    document = drafted(entry("log", {"name": "text"}, key=None))
+    assert document["paths"].keys() == {"/log", "/log/query"}
+    assert "id" not in document["components"]["schemas"]["log.added"]["properties"]
 
 
 def test_the_document_of_a_hundred_tables_is_not_large() -> None:

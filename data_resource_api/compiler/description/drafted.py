@@ -18,6 +18,9 @@ from data_resource_api.compiler.security import BEARER
 #: Characters that a path of the document may have as they are: letters and digits of any script.
 _QUOTED: Final = re.compile(r"[^\w.~-]")
 
+#: Names of fields that the parameters of a path can have too.
+_PLAIN: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
 
 def draft_openapi(
     drafts: Collection[DraftTable], *, title: str = "Data resource", token_url: str | None = None
@@ -30,10 +33,14 @@ def draft_openapi(
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     asked: list[tuple[str, Access]] = []
+    taken: set[str] = set()
     described = {draft.name: _described(draft) for draft in tables.values()}
     for path, verb, kind, table, other, access in _operations(tables):
         of = Described(described[table], described.get(other), components)
         operation = OperationDescription(kind, path, of).whole()
+        if operation["operationId"] in taken:
+            del operation["operationId"]
+        taken.add(operation.get("operationId", ""))
         paths.setdefault(path, {})[verb] = operation | access.requirement()
         asked.append((f"{verb.upper()} {path}", access))
     return {
@@ -67,8 +74,18 @@ def _operations(
                 continue
             for other in related if shape is Shape.RELATED else [""]:
                 path = shape.replace("{table}", _segment(draft.name))
-                path = path.replace("{related}", _segment(other))
+                path = path.replace("{id}", _key(draft.key)).replace("{related}", _segment(other))
                 yield path, verb, kind, draft.name, other, access
+
+
+def _key(names: tuple[str, ...]) -> str:
+    """How a path writes the key: ``{id}``, or ``{isbn},{number}`` where it has several fields."""
+    if len(names) == 1:
+        return "{id}"
+    parameters = [
+        name if _PLAIN.fullmatch(name) else f"key{number}" for number, name in enumerate(names)
+    ]
+    return ",".join(f"{{{name}}}" for name in parameters)
 
 
 def _described(draft: DraftTable) -> DescribedTable:

@@ -203,7 +203,7 @@ class OperationDescription:
         """``operationId``, ``summary`` and ``tags``."""
         table, related = self.of.table.name, self.of.other.name if self.of.other else ""
         return {
-            "operationId": ".".join(filter(None, (self.kind.value, table, related))),
+            "operationId": "_".join(name for name in (self.kind.value, table, related) if name),
             "summary": DESCRIPTIONS[self.kind].summary.format(table=table, related=related),
             "tags": [table],
         }
@@ -279,14 +279,16 @@ def _key_parameters(path: str, table: DescribedTable) -> list[dict[str, Any]]:
     """The path's parameters: the fields of the primary key, in its order."""
     names = re.findall(r"\{([^{}/]+)\}", path)
     schemas = [rows.key_value(field) for field in table.key_fields]
+    about = _WRITTEN
     if len(names) != len(schemas):
         schemas = [{"type": "string"}] * len(names)
+        about = f"The values of {', '.join(table.key)}, with commas between them. {_WRITTEN}"
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
-        | ({"description": _WRITTEN} if schema.get("type") == "string" else {})
+        | ({"description": about} if schema.get("type") == "string" else {})
         for name, schema in zip(names, schemas, strict=True)
     ]
 
 
 #: How a key that is a text stands in a path.
-_WRITTEN: Final = "`~`, `/` and `,` in it are written `~7E`, `~2F` and `~2C`."
+_WRITTEN: Final = "`~`, `/` and `,` in a value are written `~7E`, `~2F` and `~2C`."

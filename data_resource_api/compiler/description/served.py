@@ -76,7 +76,7 @@ def _filled(
     told: OperationDescription,
     shared: Collection[tuple[str, str]],
     api: Mapping[str, Any],
-    taken: Collection[str],
+    taken: set[str],
 ) -> Mapping[str, Any]:
     """An operation of the payload's, with what is told of it where it states nothing itself.
 
@@ -85,8 +85,10 @@ def _filled(
     """
     filled = dict(operation)
     for name, value in told.naming().items():
-        if name == "operationId" and value in taken:
-            continue
+        if name == "operationId":
+            if name in operation or value in taken:
+                continue
+            taken.add(value)
         if name == "summary" and "description" in operation:
             continue
         filled.setdefault(name, value)
