@@ -19,6 +19,7 @@ from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
+from data_resource_api.rest.batch.running import BATCH_PATH
 from data_resource_api.rest.flask_app import (
     answer_errors,
     ask_before_all,
@@ -158,7 +159,7 @@ class Dispatcher:
                 self._guard.check(environ)
             admitted = True
             segment = path.lstrip("/").partition("/")[0]
-            if segment in OWN_SEGMENTS:
+            if segment in OWN_SEGMENTS and path != BATCH_PATH:
                 return self._own(environ, start_response)
             try:
                 live = self._generator.keep_up()

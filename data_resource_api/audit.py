@@ -22,7 +22,8 @@ from data_resource_api.compiler.openapi import Operation
 from data_resource_api.errors import ConfigurationError
 from data_resource_api.json_text import write_json
 from data_resource_api.logs import current_request
-from data_resource_api.rest.direct import KEY, OPERATION, ROWS
+from data_resource_api.rest.batch.running import Batch, Done
+from data_resource_api.rest.direct import BATCH, KEY, OPERATION, ROWS
 from data_resource_api.rest.plan import READS
 from data_resource_api.rest.refusals import REQUEST_ID
 from data_resource_api.settings import Settings
@@ -40,6 +41,8 @@ OFF: Final = "off"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What is refused for who asks, whatever is asked for.
 _DENIED: Final = frozenset({401, 403})
+#: The answer to a batch whose operations are all done.
+_ALL_DONE: Final = 200
 
 
 class AuditLog:
@@ -65,7 +68,13 @@ class AuditLog:
         A line that cannot be written is logged as an error with its text: the change has been made,
         and refusing to tell the client would not undo it.
         """
-        audit_logger.info("%s", _line(environ, status, seconds))
+        batch: Batch | None = environ.get(BATCH)
+        if batch is None:
+            audit_logger.info("%s", _line(environ, status, seconds))
+            return
+        for done in batch.changes:  # which are all made, or none is
+            ended = status if done.status is None or status != _ALL_DONE else done.status
+            audit_logger.info("%s", _line(_as_request(done, environ), ended, seconds))
 
 
 def open_audit_log(settings: Settings) -> AuditLog:
@@ -89,6 +98,18 @@ def open_audit_log(settings: Settings) -> AuditLog:
     audit_logger.setLevel(logging.INFO)
     audit_logger.propagate = False
     return AuditLog(enabled=target.lower() != OFF)
+
+
+def _as_request(done: Done, environ: Mapping[str, Any]) -> dict[str, Any]:
+    """An operation of a batch, as the request that it would be on its own."""
+    return {
+        **environ,
+        "REQUEST_METHOD": done.method,
+        "PATH_INFO": done.path,
+        OPERATION: done.operation,
+        KEY: done.key,
+        **({} if done.rows is None else {ROWS: done.rows}),
+    }
 
 
 def _line(environ: Mapping[str, Any], status: int, seconds: float) -> str:

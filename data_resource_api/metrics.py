@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from data_resource_api.compiler.openapi import Operation
+from data_resource_api.rest.batch.running import BATCH_PATH
 from data_resource_api.rest.direct import OPERATION
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def route(environ: Mapping[str, Any]) -> str:
     operation: Operation | None = environ.get(OPERATION)
     if operation is not None:
         return operation.path
+    if environ.get("PATH_INFO") == BATCH_PATH:
+        return BATCH_PATH
     return _OWN.get(environ.get("PATH_INFO", "").lstrip("/").partition("/")[0], _UNMATCHED)
 
 

@@ -218,6 +218,12 @@ class Settings:
         whole_number(1024, 2**30),
         16 * 2**20,
     )
+    max_batch: int = variable(
+        "DRG_MAX_BATCH",
+        "The most operations of one batch; a longer one is a 400.",
+        whole_number(1, 100_000),
+        1_000,
+    )
     max_import_bytes: int = variable(
         "DRG_MAX_IMPORT_BYTES",
         "The largest body of CSV or NDJSON, which is read as it comes, in bytes; a larger one is a 413.",

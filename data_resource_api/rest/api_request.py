@@ -69,10 +69,10 @@ class RawRequest:
     media_type: str
     body: bytes
     position: str
+    accept: str
     authorize: Callable[[Security], None]
     if_match: str = ""
     if_none_match: str = ""
-    accept: str = ""
     prefer: str = ""
     stream: BodyStream | None = None
 
@@ -148,22 +148,18 @@ def parse(
             question = with_equal(question, table, body)
         elif not body:
             raise BadRequest("The body must name at least one field to look for.")
-    form = preferred(raw.accept) if raw.accept and kind in IN_EVERY_FORM and not bare else JSON
+    form = preferred(raw.accept) if raw.accept and kind in IN_EVERY_FORM else JSON
     if form is JSON:
         if limit is None and kind is Kind.LIST:
             limit = DEFAULT_LIMIT
         limit = None if limit is None else min(limit, max_page_size)
-    elif question is not None:
-        raise BadRequest(
-            f"The answer to a question is JSON: leave the question out, or {form.media_type} of Accept."
-        )
     return ApiRequest(
         operation=operation,
         key=raw.key,
         position=position,
         limit=limit,
-        body=body,
         form=form,
+        body=body,
         question=question,
         asked=others,
         bare=bare,

@@ -37,6 +37,9 @@ KEY: Final = "drg.key"
 #: In the WSGI environment: how many rows a write took in, where it takes in many.
 ROWS: Final = "drg.rows"
 
+#: In the WSGI environment: the ``Batch`` that is being answered.
+BATCH: Final = "drg.batch"
+
 #: Stands for a key in a path, whatever the document calls it.
 KEY_SEGMENT: Final = "{id}"
 
@@ -99,8 +102,8 @@ class DirectRoutes:
             else:
                 self._plain[method, "/".join(("", first, *rest))] = context
 
-    def _match(self, method: str, path: str) -> tuple[OperationContext, str] | None:
-        """What answers at a path, and the key in it."""
+    def find(self, method: str, path: str) -> tuple[OperationContext, str] | None:
+        """What answers at a decoded path, and the key in it."""
         context = self._plain.get((method, path))
         if context is not None:
             return context, ""
@@ -120,7 +123,7 @@ class DirectRoutes:
         path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         if not (path.isascii() and query.isascii()):
             return None
-        found = self._match(environ["REQUEST_METHOD"], path)
+        found = self.find(environ["REQUEST_METHOD"], path)
         if found is None:
             return None
         context, key = found

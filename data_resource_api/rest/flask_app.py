@@ -16,16 +16,20 @@ from werkzeug.routing import BaseConverter, Rule
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import Kind, Operation, Shape
-from data_resource_api.compiler.security import ANY_TOKEN, Security
+from data_resource_api.compiler.security import ANY_TOKEN, PUBLIC, Security
 from data_resource_api.errors import (
     BadRequest,
     MethodNotAllowed,
     NotFound,
     TooLarge,
+    UnsupportedMediaType,
 )
-from data_resource_api.rest.api_request import RawRequest
+from data_resource_api.json_text import read_json
+from data_resource_api.rest.api_request import RawRequest, is_json
+from data_resource_api.rest.batch.running import BATCH_PATH, Batch
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.direct import (
+    BATCH,
     KEY,
     OPERATION,
     Authorize,
@@ -38,7 +42,7 @@ from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
 from data_resource_api.rest.sending import Sending
-from data_resource_api.rest.servers import Servers
+from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.statements import TableStatements
 
 if TYPE_CHECKING:
@@ -62,6 +66,8 @@ class GeneratedApi:
         self._servers = servers
         self._authorize = authorize
         self._max_body_bytes = settings.max_body_bytes
+        self._max_nesting = settings.max_nesting
+        self._max_batch = settings.max_batch
         self._max_import_bytes = settings.max_import_bytes
         self._contexts = tuple(_contexts(resource, settings))
         self._direct = DirectRoutes(
@@ -91,6 +97,8 @@ class GeneratedApi:
         operations: dict[str | None, Operation] = {}
 
         def asks(endpoint: str | None) -> Security:
+            if endpoint == BATCH_PATH:
+                return self._batch_security
             return operations[endpoint].security if endpoint in operations else ANY_TOKEN
 
         _note_operations(app, operations)
@@ -111,7 +119,35 @@ class GeneratedApi:
                     methods=[operation.verb.upper()],
                     provide_automatic_options=False,
                 )
+        app.add_url_rule(
+            BATCH_PATH,
+            endpoint=BATCH_PATH,
+            view_func=self._answer_batch,
+            methods=["POST"],
+            provide_automatic_options=False,
+        )
         return app
+
+    @property
+    def _batch_security(self) -> Security:
+        """What is asked before a batch is read: no more than its operations can ask."""
+        public = any(context.operation.public for context in self._contexts)
+        return PUBLIC if public else ANY_TOKEN
+
+    def _answer_batch(self) -> Response:
+        """Several operations, all or none."""
+        if not is_json(request.mimetype):
+            raise UnsupportedMediaType("The body of a batch must be application/json.")
+        read_position(request.environ.get("HTTP_DRG_POSITION", ""))
+        batch = Batch(
+            read_json(request_body(), max_depth=self._max_nesting),
+            self._direct,
+            functools.partial(self._authorize, request.environ),
+            most=self._max_batch,
+            max_answer_bytes=self._max_body_bytes,
+        )
+        request.environ[BATCH] = batch
+        return to_response(batch.run(self._servers))
 
 
 def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationContext]:

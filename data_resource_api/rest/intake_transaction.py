@@ -63,12 +63,13 @@ def _run_told(servers: Servers, context: OperationContext, intake: Intake) -> Re
     except pg.QueryCanceled:
         raise too_slow(context.import_timeout) from None
     except psycopg2.Error as error:
-        raise _refused(error, context) from None  # PostgreSQL's words have values in them
+        raise refused_rows(error, context) from None  # PostgreSQL's words have values in them
     except Refused as refused:
-        raise _refused(refused.error, context) from None
+        raise refused_rows(refused.error, context) from None
 
 
-def _refused(error: psycopg2.Error, context: OperationContext) -> Exception:
+def refused_rows(error: psycopg2.Error, context: OperationContext) -> Exception:
+    """The refusal of rows that a database error means."""
     row = _row(error)
     if row is None:
         return transaction.refused(error, Kind.CREATE, context.index_fields)

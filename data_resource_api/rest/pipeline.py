@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from data_resource_api.compiler.openapi import Kind
-from data_resource_api.rest.api_request import RawRequest, parse
+from data_resource_api.rest.api_request import ApiRequest, RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.forms import JSON
+from data_resource_api.rest.intake import Intake
 from data_resource_api.rest.intake_request import read_intake
 from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
-from data_resource_api.rest.rows_out import ROWS_OUT
+from data_resource_api.rest.rows_out import ROWS_OUT, asked_rows
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.streams import open_stream
 from data_resource_api.rest.transaction import DatabaseFailed, run
@@ -24,20 +25,18 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     :raises DrgError: the request is refused.
     """
     kind = context.operation.kind
-    request = parse(
-        context.operation,
-        raw,
-        context.table,
-        max_page_size=context.max_page_size,
-        max_nesting=context.max_nesting,
-    )
+    request = read_request(context, raw)
     if request.form is not JSON:
-        out = ROWS_OUT[kind](context, request)
+        asked = request.question
+        out = (
+            ROWS_OUT[kind](context, request)
+            if asked is None
+            else asked_rows(context, request, asked)
+        )
         return open_stream(servers, out, read_position(raw.position), context.patience)
-    if kind is Kind.CREATE and (raw.prefer or type(request.body) is not dict):
-        intake = read_intake(context, raw, request)
-        if intake is not None:
-            return run_intake(servers, context, intake)
+    intake = intake_of(context, raw, request)
+    if intake is not None:
+        return run_intake(servers, context, intake)
     position = read_position(raw.position)
     try:
         reply = run(
@@ -52,4 +51,38 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
         if request.question is None:
             raise
         raise refused_question(error) from None
-    return tagged(reply, request.conditions) if kind in READS else reply
+    return completed(request, reply)
+
+
+def read_request(context: OperationContext, raw: RawRequest) -> ApiRequest:
+    """HTTP request → intent.
+
+    :raises BadRequest: it is wrong.
+    :raises UnsupportedMediaType: its body is not JSON.
+    """
+    return parse(
+        context.operation,
+        raw,
+        context.table,
+        max_page_size=context.max_page_size,
+        max_nesting=context.max_nesting,
+    )
+
+
+def intake_of(context: OperationContext, raw: RawRequest, request: ApiRequest) -> Intake | None:
+    """The rows that are to be added, where they are more than one new row.
+
+    :raises BadRequest: what is asked for is wrong.
+    :raises Forbidden: rows would be changed, and the caller may not do that.
+    """
+    if context.operation.kind is Kind.CREATE and (raw.prefer or type(request.body) is not dict):
+        return read_intake(context, raw, request)
+    return None
+
+
+def completed(request: ApiRequest, reply: Reply) -> Reply:
+    """The plan's answer, with what every answer of its kind has.
+
+    :raises PreconditionFailed: it is not what the request wants to read.
+    """
+    return tagged(reply, request.conditions) if request.operation.kind in READS else reply

@@ -227,7 +227,7 @@ class Staging:
             .where(self._of_shapes())
             .order_by(self._rows.c.n)
         )
-        if resolution is Resolution.MERGE:
+        if resolution is not None:
             selected = selected.where(~self._exists(conflict))
         statement = insert(self.table).from_select([self.table.c[name] for name in names], selected)
         if resolution is not None:

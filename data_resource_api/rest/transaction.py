@@ -60,16 +60,31 @@ def run(
         replica = servers.next_replica()
         reply = replica and _ask_replica(replica, kind, make_plan(), position, index_fields)
         return reply or _read(servers.primary, kind, make_plan, index_fields)
+    return _write(servers, make_plan(), lambda error: refused(error, kind, index_fields), atomic)
+
+
+def run_together(
+    servers: Servers, plan: Plan, refuse: Callable[[psycopg2.Error], Exception]
+) -> Reply:
+    """Run the plan of several operations in one transaction of the primary.
+
+    :param refuse: the refusal that a database error means at that moment.
+    :raises DrgError: what the plan or the database refuses.
+    """
+    return _write(servers, plan, refuse, atomic=True)
+
+
+def _write(
+    servers: Servers, plan: Plan, refuse: Callable[[psycopg2.Error], Exception], atomic: bool
+) -> Reply:
     try:
-        return _run_once(
-            servers.primary, make_plan(), atomic=atomic, tell_position=bool(servers.replicas)
-        )
+        return _run_once(servers.primary, plan, atomic=atomic, tell_position=bool(servers.replicas))
     except ConnectionLost as error:
         raise Unavailable(
             "The connection to the database was lost; the change may not have been made."
         ) from error
     except psycopg2.Error as error:
-        raise refused(error, kind, index_fields) from None  # PostgreSQL's words have values in them
+        raise refuse(error) from None  # PostgreSQL's words have values in them
 
 
 def _read(

@@ -118,6 +118,8 @@ def test_everything_is_told_of_operations_that_a_payload_only_names() -> None:
         takes_body = verb in ("post", "put", "patch")
         assert ("requestBody" in operation) is takes_body, place
     assert kinds == {kind.value for kind in KINDS.values()}
+    page = whole["paths"]["/people"]["get"]["responses"]["200"]["content"]
+    assert list(page)[:3] == ["application/json", "text/csv", "application/x-ndjson"]
     bodies = whole["paths"]["/people"]["post"]["requestBody"]["content"]
     assert bodies.keys() == {"application/json", "text/csv", "application/x-ndjson"}
     new = whole["components"]["schemas"]["people.new"]

@@ -53,6 +53,8 @@ DIRECTIVES = {"{toctree}"}
 #: Commands that go to port 8081 unless told otherwise, and how they are told.
 _DEFAULT_URL = {
     "drg generate ": " --url ",
+    "drg import ": " --url ",
+    "drg export ": " --url ",
     "python examples/workforce/load.py": " --url ",
     "examples/workforce/tour.sh": " ",
 }

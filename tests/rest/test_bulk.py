@@ -274,6 +274,19 @@ def test_a_unique_field_can_tell_rows_apart(service: Service) -> None:
     assert rows(service, "SELECT count(*) FROM people") == [(3,)]
 
 
+def test_ignoring_by_a_unique_field_draws_keys_for_new_rows_only(service: Service) -> None:
+    service.post("/people", [{"name": "Ann", "email": "a@x"}])
+    response = upsert(
+        service,
+        "/people?on_conflict=email",
+        [{"name": "X", "email": "a@x"}, {"name": "Bob", "email": "b@x"}],
+        IGNORE,
+    )
+    assert response.status_code == 201, response.text
+    assert response.json()["ids"] == [1, 2]
+    assert rows(service, "SELECT name FROM people ORDER BY id") == [("Ann",), ("Bob",)]
+
+
 def test_what_does_not_tell_rows_apart_is_refused(service: Service) -> None:
     response = upsert(service, "/people?on_conflict=name", [{"name": "x"}])
     assert response.status_code == 400

@@ -21,9 +21,17 @@ NOTE = entry(
 )
 NOTE["encryptionSchema"] = {"secret": {"type": "AES_256_GCM", "key": "NOTE_KEY"}}
 LABEL = entry("label")
+#: A key of several fields, one of which has characters that a path has to write otherwise.
+PLACE = entry(
+    "place",
+    {"name": "country", "type": "string"},
+    {"name": "founded", "type": "date"},
+    {"name": "name", "type": "string"},
+    key=["country", "founded"],
+)
 #: Its rows can be changed and not be read.
 BLIND = entry("blind", {"name": "text", "type": "string"})
-DOCUMENT = payload(NOTE, LABEL, BLIND, pairs=[("note", "label")])
+DOCUMENT = payload(NOTE, LABEL, PLACE, BLIND, pairs=[("place", "label"), ("note", "label")])
 del DOCUMENT["data_resource_schema"]["api"]["apiSpec"]["paths"]["/blind/{id}"]["get"]
 
 STALE = '"00000000000000000000000000000000"'
@@ -40,7 +48,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 @pytest.fixture(autouse=True)
 def _rows(service: Service) -> None:
     assert service.database is not None
-    service.database.execute('TRUNCATE note, label, blind, "label/note" RESTART IDENTITY')
+    service.database.execute(
+        'TRUNCATE note, label, place, blind, "label/note", "label/place" RESTART IDENTITY'
+    )
     service.database.execute("INSERT INTO label SELECT FROM generate_series(1, 5)")
     row = {"text": "one", "count": 1, "price": 1.50, "secret": "hidden"}
     assert service.post("/note", row).status_code == 201
@@ -224,6 +234,19 @@ def test_who_cannot_read_a_row_learns_nothing_of_it_by_tags(service: Service) ->
     answer = change(service, "PUT", "/blind/1", {"text": "x"}, If_None_Match="*")
     assert answer.status_code == 412
     assert "ETag" not in answer.headers
+
+
+def test_a_row_of_any_key_is_changed_on_conditions(service: Service) -> None:
+    path = "/place/a~2Fb~2C,2001-02-03"
+    made = change(service, "PUT", path, {"name": "x"}, If_None_Match="*")
+    assert made.status_code == 201, made.text
+    assert made.headers["ETag"] == tag(service, path)
+    assert change(service, "PUT", path, {"name": "y"}, If_None_Match="*").status_code == 412
+    assert change(service, "PATCH", path, {"name": "y"}, If_Match=STALE).status_code == 412
+    assert change(service, "PATCH", path, {"name": "y"}, If_Match=made.headers["ETag"]).ok
+    related = f"{path}/label"
+    assert change(service, "PUT", related, [1], If_Match=STALE).status_code == 412
+    assert change(service, "PUT", related, [1], If_Match=tag(service, related)).json() == [1]
 
 
 # ── changing a list of related rows ──────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -302,6 +303,51 @@ def test_a_body_that_is_too_large_is_413(service: Service, chunked: bool) -> Non
     assert response.status_code == 413
     assert "DRG_MAX_IMPORT_BYTES" in response.json()["error"]
     assert rows(service, "SELECT count(*) FROM goods") == [(0,)]
+
+
+@pytest.mark.parametrize("count", [150_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_memory_stays_flat_whatever_comes(tmp_path: Path, server_url: str, count: int) -> None:
+    """Five fields of five types, checked; a bad row among them is named."""
+    names = [f"name {number % 977}" for number in range(997)]
+    with running(tmp_path, server_url, workers=1) as service:
+        service.generate(payload(GOODS))
+
+        def lines(bad: int = 0) -> Iterator[bytes]:
+            yield b"name,price,stock,since,sold\n"
+            for start in range(0, count, 1_000):
+                block = [
+                    f"{names[n % 997]},{n / 100:.2f},{n % 1000},{1900 + n % 200}-02-{1 + n % 28:02},yes"
+                    for n in range(start, start + 1_000)
+                ]
+                if start < bad <= start + 1_000:
+                    block[bad - start - 1] = "x,1,x,,"
+                yield ("\n".join(block) + "\n").encode()
+
+        assert send(service, "/goods", "name\nx\n").status_code == 201
+        before = memory(service)
+        began = time.monotonic()
+        response = send(service, "/goods", lines())
+        seconds = time.monotonic() - began
+        assert response.json()["count"] == count, response.text
+        assert rows(service, "SELECT count(*) FROM goods") == [(count + 1,)]
+        grown = memory(service) - before
+        print(f"{count:,} rows in {seconds:.1f} s, {count / seconds:,.0f} rows/s, {grown:+.1f} MiB")
+        assert grown <= 32
+        bad = send(service, "/goods", lines(bad=count - 7))
+        assert faults(bad) == [f'row {count - 7}: stock: must be a whole number, not "x".']
+        assert memory(service) - before <= 32
+
+
+def memory(service: Service) -> float:
+    """The most that a worker has held in memory, in MiB."""
+    assert service.process is not None
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
+    peaks = [
+        int(found[1]) / 1024
+        for child in children.split()
+        if (found := re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{child}/status").read_text()))
+    ]
+    return max(peaks)
 
 
 def test_only_rows_that_are_added_come_as_csv(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,30 @@ def test_rows_are_written_and_read_as_without_a_pooler(service: Service) -> None
     draft = {"name": "draft", "tableSchema": {"fields": [{"name": "id", "type": "integer"}]}}
     assert service.put("/tableschema/1", draft).status_code == 200
     assert service.get("/tableschema").status_code == 200
+
+
+def test_many_rows_of_many_clients_stay_apart(service: Service) -> None:
+    """Each stages its rows in a temporary table of one of three server connections."""
+    body = "name,born,seen,paid\n" + "Bulk,1815-12-10,2024-02-29T23:59:59.5Z,1.10\n" * 50
+    bodies = [(body, "text/csv", 201), (json.dumps([ROW] * 50), "application/json", 201)]
+    bodies += [(body + "x\n", "text/csv", 400)]
+    wrong: list[object] = []
+
+    def add(number: int) -> None:
+        for turn in range(6):
+            text, media_type, status = bodies[(number + turn) % len(bodies)]
+            response = service.post("/people", text, headers={"Content-Type": media_type})
+            if response.status_code != status:
+                wrong.append(response.text)
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    found = service.post("/people/query?limit=1", {"name": "Bulk"}).json()["results"][0]
+    assert {**found, "id": 0} == {"id": 0, **ROW, "name": "Bulk"}
 
 
 def test_many_to_many_changes_of_many_clients_stay_whole(service: Service) -> None:

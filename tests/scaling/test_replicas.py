@@ -172,6 +172,23 @@ def test_every_write_says_its_position_after_the_commit(
     assert primary.execute(asked) == [(True,)]
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "media_type"),
+    [
+        ("In a list", '[{"name": "In a list"}]', "application/json"),
+        ("In a CSV", "name\nIn a CSV\n", "text/csv"),
+    ],
+)
+def test_many_rows_are_seen_with_their_position(
+    service: Service, paused: None, name: str, body: str, media_type: str
+) -> None:
+    added = service.post("/people", body, headers={"Content-Type": media_type})
+    assert added.status_code == 201, added.text
+    headers = {"DRG-Position": added.headers["DRG-Position"]}
+    found = service.post("/people/query", {"name": name}, headers=dict(headers))
+    assert found.status_code == 200, found.text
+
+
 def test_a_many_to_many_change_is_seen_with_its_position(service: Service, paused: None) -> None:
     id_, _ = add(service, "Member")
     team = service.post("/team", {"name": "Blue"}).json()["id"]

@@ -88,7 +88,8 @@ class Description:
     :ivar parameters: names in ``shared.PARAMETERS``.
     :ivar answers: status → what the answer says and its schema.
     :ivar refusals: names in ``shared.RESPONSES``.
-    :ivar lines: media types that the body may have too: texts of many rows.
+    :ivar more: media types → schemas of the answer beside JSON.
+    :ivar forms: media types → schemas of the body beside JSON.
     :ivar headers: of the answers: names in ``shared.HEADERS``, and what HTTP calls them.
     """
 
@@ -97,15 +98,18 @@ class Description:
     refusals: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
-    lines: tuple[str, ...] = ()
+    more: Mapping[str, Schema] = field(default_factory=dict)
+    forms: Mapping[str, Schema] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 _VERSION: Final = {"DRG-Version": "Version"}
 _STATE: Final = {"ETag": "ETag", **_VERSION}
 
-#: The media types of many rows.
-_LINES: Final = ("text/csv", "application/x-ndjson")
+#: Many rows, coming in or going out, as files for UIs and clients.
+_FILES: Final[Mapping[str, Schema]] = dict.fromkeys(
+    ("text/csv", "application/x-ndjson"), lambda _: {"type": "string", "format": "binary"}
+)
 
 #: What every operation that reads has.
 _READ: Final = ("IfNoneMatch", "Position")
@@ -116,6 +120,7 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         {"200": ("One page of rows, and where the others are.", _page)},
         ("NotModified", "BadRequest"),
         parameters=("Offset", "Limit", "After", "Before", "From", *_READ),
+        more=_FILES,
         headers=_STATE,
     ),
     Kind.CREATE: Description(
@@ -127,7 +132,7 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         ("BadRequest", "Conflict"),
         parameters=("OnConflict", "Prefer"),
         body=_new,
-        lines=_LINES,
+        forms=_FILES,
         headers={"Location": "Location", **_VERSION},
     ),
     Kind.QUERY: Description(
@@ -136,6 +141,7 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         ("NotModified", "BadRequest", "NoMatches"),
         parameters=("Offset", "Most", *_READ),
         body=_sought,
+        more=_FILES,
         headers=_STATE,
     ),
     Kind.READ: Description(
@@ -143,6 +149,7 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         {"200": ("The row.", _row)},
         ("NotModified", "BadRequest", "NotFound"),
         parameters=_READ,
+        more=_FILES,
         headers=_STATE,
     ),
     Kind.REPLACE: Description(
@@ -230,12 +237,18 @@ class OperationDescription:
         schema = DESCRIPTIONS[self.kind].body
         if schema is None:
             return {}
-        return {"required": True, "content": {**_json(schema(self.of)), **self.lines()}}
+        return {"required": True, "content": {**_json(schema(self.of)), **self.forms()}}
 
-    def lines(self) -> dict[str, Any]:
+    def forms(self) -> dict[str, Any]:
         """The media types of the body beside JSON."""
-        text = {"schema": {"type": "string", "format": "binary"}}  # a file, for UIs and clients
-        return {media_type: dict(text) for media_type in DESCRIPTIONS[self.kind].lines}
+        return self._schemas(DESCRIPTIONS[self.kind].forms)
+
+    def more(self) -> dict[str, Any]:
+        """The media types of the answer beside JSON."""
+        return self._schemas(DESCRIPTIONS[self.kind].more)
+
+    def _schemas(self, schemas: Mapping[str, Schema]) -> dict[str, Any]:
+        return {media_type: {"schema": make(self.of)} for media_type, make in schemas.items()}
 
     def answers(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
         """Status → its Response Object."""
@@ -254,7 +267,7 @@ class OperationDescription:
 
     def content(self, status: str) -> dict[str, Any]:
         """Media type → what an answer of that status holds."""
-        return _json(DESCRIPTIONS[self.kind].answers[status][1](self.of))
+        return {**_json(DESCRIPTIONS[self.kind].answers[status][1](self.of)), **self.more()}
 
     def _answer(self, status: str) -> dict[str, Any]:
         about, _ = DESCRIPTIONS[self.kind].answers[status]

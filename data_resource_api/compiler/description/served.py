@@ -112,7 +112,7 @@ def _body(stated: object, told: OperationDescription) -> object:
     content = stated.get("content") if isinstance(stated, Mapping) else None
     if not isinstance(stated, Mapping) or not isinstance(content, Mapping) or "$ref" in stated:
         return stated
-    return {**stated, "content": {**content, **told.lines(), **content}}
+    return {**stated, "content": {**content, **told.forms(), **content}}
 
 
 def _responses(stated: Mapping[str, Any], told: OperationDescription) -> dict[str, Any]:
@@ -137,7 +137,10 @@ def _answer(stated: object, status: str, told: OperationDescription) -> object:
         known = {name.lower() for name in headers}
         more = {name: item for name, item in told.headers().items() if name.lower() not in known}
         stated = {**stated, "headers": {**headers, **more}}
-    return stated if "content" in stated else {**stated, "content": told.content(status)}
+    content = stated.get("content", told.content(status))
+    if not isinstance(content, Mapping):
+        return stated
+    return {**stated, "content": {**content, **told.more(), **content}}
 
 
 def _parameters(holder: Mapping[str, Any], api: Mapping[str, Any]) -> set[tuple[str, str]]:

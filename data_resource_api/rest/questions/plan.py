@@ -27,7 +27,7 @@ Plan = Generator[Statement, Rows, Reply]
 _PLAIN = "~,()*!.:'"
 
 
-def _ask(context: OperationContext, request: ApiRequest, question: Question) -> Asked:
+def ask_table(context: OperationContext, request: ApiRequest, question: Question) -> Asked:
     """The question with its SQL.
 
     :raises BadRequest: it cannot be asked of this table.
@@ -54,7 +54,7 @@ def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
     question, position, limit = request.question, request.position, request.limit
     assert question is not None
     assert limit is not None
-    asked = _ask(context, request, question)
+    asked = ask_table(context, request, question)
     start, backwards = position.start, position.start in BACKWARDS
     if start is not Start.OFFSET and not asked.keyed:
         name = "from" if start is Start.END else start
@@ -119,24 +119,32 @@ def read_asked(context: OperationContext, request: ApiRequest) -> Plan:
     """One row, as a question selects it."""
     question = request.question
     assert question is not None
-    context.key(request.key)  # what cannot be a key is no row's
-    texts = key_texts(context.keys, request.key)
-    conditions = tuple(
-        Condition(FieldPath(str(field.name)), "eq", text)
-        for field, text in zip(context.keys, texts, strict=True)
-    )
-    asked = _ask(context, request, replace(question, filters=conditions))
+    asked = ask_table(context, request, with_key(context, request, question))
     rows = yield asked.page(1, 0, Start.OFFSET, {"offset": 0})
     if not rows:
         raise context.not_found(request.key)
     return json_reply(200, asked.write(rows)[0])
 
 
+def with_key(context: OperationContext, request: ApiRequest, question: Question) -> Question:
+    """The question about the one row of the path.
+
+    :raises NotFound: it cannot be the key of one.
+    """
+    context.key(request.key)
+    texts = key_texts(context.keys, request.key)
+    conditions = tuple(
+        Condition(FieldPath(str(field.name)), "eq", text)
+        for field, text in zip(context.keys, texts, strict=True)
+    )
+    return replace(question, filters=conditions)
+
+
 def query_asked(context: OperationContext, request: ApiRequest) -> Plan:
     """The rows that a question in a body finds, all of them where no limit is given."""
     question, offset = request.question, request.position.offset
     assert question is not None
-    asked = _ask(context, request, question)
+    asked = ask_table(context, request, question)
     most = context.max_page_size
     limit = most if request.limit is None else request.limit
     rows = [*(yield asked.page(limit + 1, offset, Start.OFFSET, {"offset": offset}))]

@@ -159,7 +159,9 @@ class Asked:
         self.columns = shape.columns
         self.keyed = shape.keyed
 
-    def page(self, limit: int, offset: int, start: Start, cursor: dict[str, Any]) -> Statement:
+    def page(
+        self, limit: int | None, offset: int, start: Start, cursor: dict[str, Any]
+    ) -> Statement:
         """A page's rows, backwards where it is read so.
 
         :param cursor: the values of a key, ``k0`` …, for a page that starts at one.

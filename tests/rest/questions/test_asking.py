@@ -262,3 +262,19 @@ def test_a_body_that_is_no_text_of_the_grammar_is_refused(service: Service) -> N
     response = service.post("/people/query", {"order": ["age"], "slect": "x", "and": "(nam.eq.1"})
     assert response.status_code == 400
     assert response.json()["errors"][0] == "order: must be a text, as in a URL, not a list."
+
+
+def test_a_question_is_answered_in_every_form(service: Service) -> None:
+    """CSV and lines of JSON have the question's fields, all rows, and the embedded ones as JSON."""
+    query = "select=name,school(city)&age=gte.18&order=age.desc"
+    answer = ask(service, query, Accept="text/csv")
+    assert answer.text.splitlines() == [
+        "name,school",
+        '"smithers","{""city"":""Rome""}"',
+        '"Cy, ""C.""","{""city"":""Rome""}"',
+        '"Bob","{""city"":""Oslo""}"',
+    ]
+    answer = ask(service, query, Accept="application/x-ndjson")
+    assert answer.text.splitlines()[0] == '{"name":"smithers","school":{"city":"Rome"}}'
+    answer = service.get("/people/2?select=name", headers={"Accept": "text/csv"})
+    assert answer.text.splitlines() == ["name", '"Bob"']

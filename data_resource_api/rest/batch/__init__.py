@@ -1,0 +1,1 @@
+"""Several operations of the generated API in one transaction: ``POST /-/batch``."""
