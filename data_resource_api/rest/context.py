@@ -17,6 +17,7 @@ from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.csv_text import quoted
 from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
+from data_resource_api.rest.questions.sql import Questions
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
 from data_resource_api.rest.staging import Staging
 from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
@@ -109,6 +110,11 @@ class OperationContext:
                     AssociationStatements(association, self.table, self.related, reverse=reverse)
                     for reverse in (False, True)
                 ]
+
+    @functools.cached_property
+    def questions(self) -> Questions:
+        """What can be asked of the table."""
+        return Questions(self.table, self.resource)
 
     @functools.cached_property
     def staging(self) -> Staging:

@@ -43,6 +43,13 @@ def compile_sql(statement: Any) -> str:
     return str(statement.compile(dialect=_DIALECT))
 
 
+def compile_statement(statement: Any) -> Statement:
+    """The text of a SQLAlchemy statement, and the values that it holds already."""
+    compiled = statement.compile(dialect=_DIALECT)
+    held = {name: value for name, value in compiled.params.items() if value is not None}
+    return Statement(str(compiled), held)
+
+
 def parameter(name: str) -> sa.BindParameter[Any]:
     """A parameter whose type PostgreSQL infers from where it stands."""
     return sa.bindparam(name, type_=sa.types.NULLTYPE)

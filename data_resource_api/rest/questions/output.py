@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 
 from data_resource_api.compiler.fields import Field
 from data_resource_api.encryption.engines import EncryptionFailure
-from data_resource_api.json_text import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,33 +20,49 @@ class Embedded:
     """The fields of embedded rows that PostgreSQL cannot show by itself.
 
     :ivar protected: their names in the answer, and their fields.
-    :ivar inner: tables that are embedded in them, by their names in the answer.
+    :ivar inner: tables that are embedded in them and hold such fields, by their names in the answer.
     """
 
-    protected: Mapping[str, Field] = field(default_factory=dict)
-    inner: Mapping[str, Embedded] = field(default_factory=dict)
+    protected: Mapping[str, Field]
+    inner: Mapping[str, Embedded]
+
+    @staticmethod
+    def of(columns: Iterable[OutputColumn]) -> Embedded:
+        """What Python has to do for embedded rows of these columns."""
+        protected, inner = {}, {}
+        for column in columns:
+            if column.field is not None and column.field.protection is not None:
+                protected[column.name] = column.field
+            if column.embedded is not None and not column.embedded.is_plain:
+                inner[column.name] = column.embedded
+        return Embedded(protected, inner)
 
     @property
     def is_plain(self) -> bool:
         """PostgreSQL's JSON is the answer."""
-        return not self.protected and all(each.is_plain for each in self.inner.values())
+        return not self.protected and not self.inner
 
-    def show(self, text: str) -> object:
-        """PostgreSQL's JSON text as orjson writes it."""
-        return orjson.Fragment(text) if self.is_plain else self.open(read_json(text.encode()))
+    @property
+    def show(self) -> Callable[[str], object]:
+        """PostgreSQL's JSON text → what orjson writes."""
+        return orjson.Fragment if self.is_plain else self._opened
+
+    def _opened(self, text: str) -> object:
+        # Numbers stay the digits that they are.
+        return self.open(json.loads(text, parse_float=orjson.Fragment, parse_int=orjson.Fragment))
 
     def open(self, value: Any) -> Any:
         """Embedded rows with their protected values decrypted, in place."""
         if isinstance(value, list):
             return [self.open(item) for item in value]
-        if not isinstance(value, dict):
-            return value
+        if value is None:
+            return None
         for name, protected in self.protected.items():
-            stored = value.get(name)
+            stored = value[name]
             if stored is not None and protected.show is not None:
                 value[name] = protected.show(base64.b64decode(stored))
         for name, inner in self.inner.items():
-            value[name] = inner.open(value.get(name))
+            value[name] = inner.open(value[name])
         return value
 
 
@@ -56,12 +73,34 @@ class OutputColumn:
     :ivar field: the table's field that it is, or ``None``.
     :ivar json: PostgreSQL gives a JSON text.
     :ivar show: what psycopg2 hands back → what orjson writes; ``None`` where they are the same.
+    :ivar embedded: what it holds where it is an embedded table.
     """
 
     name: str
     field: Field | None
     json: bool
     show: Callable[[Any], object] | None
+    embedded: Embedded | None = None
+
+
+def as_json(term: sa.ColumnElement[Any], column: OutputColumn) -> sa.ColumnElement[Any]:
+    """A column as it stands in an embedded row: as the API shows it, or as Python is to decrypt it."""
+    field = column.field
+    if field is None:
+        return term
+    if field.protection is not None:
+        return sa.func.encode(term, sa.literal_column("'base64'"))
+    text = sa.cast(term, sa.Text)
+    zone: Any = sa.literal_column("'Z'")
+    if field.type.column is sa.Time:
+        return text.concat(zone)
+    if field.type.column is sa.DateTime:
+        # "infinity" and BC dates are not RFC 3339 and stay PostgreSQL's text.
+        is_plain = sa.func.isfinite(term) & text.not_like(sa.literal_column("'%% BC'"))
+        blank: Any = sa.literal_column("' '")
+        letter: Any = sa.literal_column("'T'")
+        return sa.case((is_plain, sa.func.replace(text, blank, letter).concat(zone)), else_=text)
+    return term
 
 
 def write_rows(

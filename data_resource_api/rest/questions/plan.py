@@ -16,7 +16,7 @@ from data_resource_api.rest.keys import key_texts
 from data_resource_api.rest.pages import BACKWARDS, Start, page_links, planned_rows
 from data_resource_api.rest.questions.asking import BARE
 from data_resource_api.rest.questions.rights import ReadingRights, Unlisted
-from data_resource_api.rest.questions.sql import Asked, ask
+from data_resource_api.rest.questions.sql import Asked
 from data_resource_api.rest.questions.syntax import Condition, Counting, FieldPath, Question
 from data_resource_api.rest.response import Reply, json_reply
 from data_resource_api.rest.statements import Statement
@@ -43,7 +43,7 @@ def ask_table(context: OperationContext, request: ApiRequest, question: Question
                 "The question cannot be asked.",
                 [f"{table}: its rows cannot be listed, and so they are found by equality alone."],
             ) from None
-    return ask(question, context.table, context.resource, rights)
+    return context.questions.ask(question, rights)
 
 
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────
