@@ -174,7 +174,7 @@ def test_which_kinds_are_reads_is_decided_for_every_kind() -> None:
         )
     }
     assert recorded == set(Kind) - READS
-    assert {Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED} == READS
+    assert {Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED, Kind.CHILDREN} == READS
 
 
 def test_no_line_holds_a_value_or_a_query_string(audited: Audited) -> None:

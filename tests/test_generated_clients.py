@@ -191,3 +191,31 @@ def test_rows_are_listed_in_pages_and_looked_for(generated: Generated) -> None:
     assert "next" in [link.rel for link in page.links]
     found = generated.call("people.query_people", body=models.PeopleQuery(name="P2")).parsed
     assert [row.name for row in found.results] == ["P2"]
+
+
+def test_questions_are_asked(generated: Generated) -> None:
+    """Every field is a parameter; all of them are one argument, ``filter_``."""
+    models = generated.models
+    for name, score in (("Q1", 1), ("Q2", 2), ("Q3", 3)):
+        generated.call("people.create_people", body=models.PeopleNew(name=name, score=score))
+    asked = models.PeopleFilter(name="like.Q*", score="gte.2")
+    answer = generated.call(
+        "people.list_people",
+        filter_=asked,
+        order="score.desc",
+        select="name",
+        count=models.ListPeopleCount.EXACT,
+    )
+    assert [row.name for row in answer.parsed.people] == ["Q3", "Q2"]
+    assert answer.headers["Content-Range"] == "0-1/2"
+    asked = models.PeopleFilter.from_dict({"badge": "is.null", "name": "eq.Q1"})
+    page = generated.call("people.list_people", filter_=asked, select="*,badge()").parsed
+    assert [row.name for row in page.people] == ["Q1"]
+    answer = generated.call("people.list_people", or_="(name.eq.Q1,name.eq.Q3)", order="name")
+    assert [row.name for row in answer.parsed.people] == ["Q1", "Q3"]
+    refused = generated.call("people.list_people", filter_=models.PeopleFilter(name="liek.Q*"))
+    assert "like" in refused.parsed.errors[0]
+    query = models.PeopleQuery.from_dict({"name": "Q2", "select": "score"})
+    assert [
+        row.score for row in generated.call("people.query_people", body=query).parsed.results
+    ] == [2]

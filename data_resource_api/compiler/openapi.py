@@ -45,6 +45,7 @@ class Kind(StrEnum):
     RELATED = "related"
     RELATE = "relate"
     ADD_RELATED = "add_related"
+    CHILDREN = "children"
 
 
 #: Which verbs a shape has, and what they do. Add an operation here and in ``rest.plan``.
@@ -67,7 +68,7 @@ class Operation:
     """One path and verb that is served.
 
     :ivar path: as the document writes it.
-    :ivar related: the other table of a many-to-many relationship, or ``None``.
+    :ivar related: the other table of a relationship, or ``None``.
     :ivar security: what is asked of the caller; see ``compiler.security``.
     """
 
@@ -131,6 +132,12 @@ def read_operations(
             continue
         for verb in verbs:
             kind = KINDS.get((shape, verb))
+            if (
+                kind is not None
+                and shape is Shape.RELATED
+                and frozenset({table, other}) not in related
+            ):
+                kind = Kind.CHILDREN if kind is Kind.RELATED else None
             if kind is None:
                 known = ", ".join(known.upper() for form, known in KINDS if form is shape)
                 reason = f"{shape} has no {verb.upper()}; it has {known}"
@@ -218,9 +225,13 @@ def _resolve(
         case (key, name) if _is_parameter(key):
             other = name.lower()
             if frozenset({table, other}) not in related:
-                raise LookupError(
-                    f"{quote(table)} has no many-to-many relationship to {quote(name)}"
-                )
+                children = tables.get(other)
+                if children is None or not children.references_to(table):
+                    raise LookupError(
+                        f"{quote(table)} has no many-to-many relationship to {quote(name)}, and "
+                        "no foreign key refers to it from there"
+                    )
+                _need_key(tables[table])
             return Shape.RELATED, table, other
         case _:
             shapes = ", ".join(Shape)

@@ -77,6 +77,10 @@ class ResourceTable:
         """The primary key's field where it has exactly one."""
         return self.fields[self.key[0]] if len(self.key) == 1 else None
 
+    def references_to(self, parent: str) -> tuple[ForeignKey, ...]:
+        """The foreign keys that refer to a table."""
+        return tuple(key for key in self.foreign_keys if key.resource == parent)
+
     @property
     def protected_fields(self) -> tuple[Field, ...]:
         """The fields that are encrypted."""

@@ -17,6 +17,7 @@ from data_resource_api.errors import BadRequest, NotFound
 from data_resource_api.rest.csv_text import quoted
 from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.pages import Position, RowCount, Start, cursors
+from data_resource_api.rest.questions.sql import Questions
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
 from data_resource_api.rest.staging import Staging
 from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
@@ -32,6 +33,7 @@ class OperationContext:
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
+    :ivar readable: the tables that can be listed, and what their GET asks for.
     :ivar patience: seconds that a client may take to take the next rows of a stream.
     :ivar absent: what stands for ``null`` in a CSV.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
@@ -47,6 +49,7 @@ class OperationContext:
         max_page_size: int,
         max_nesting: int,
         exact_count_limit: int,
+        readable: Mapping[str, Security],
         patience: float,
         require_if_match: bool,
         reading: Security | None,
@@ -54,6 +57,8 @@ class OperationContext:
         import_timeout: int = 600,
         import_slots: threading.Semaphore | None = None,
     ) -> None:
+        self.resource = resource
+        self.readable = readable
         self.operation = operation
         self.table: ResourceTable = resource.tables[operation.table]
         self.statements = statements[operation.table]
@@ -96,11 +101,20 @@ class OperationContext:
         if operation.related is not None:
             self.related = resource.tables[operation.related]
             self.related_keys = [self.related.fields[name] for name in self.related.key]
-            association = resource.association(operation.table, operation.related)
-            self._associations = [
-                AssociationStatements(association, self.table, self.related, reverse=reverse)
-                for reverse in (False, True)
-            ]
+            self.related_segment = quoted_path(operation.segments[-1])
+            self.related_statements = statements[operation.related]
+            self.related_writer = RowWriter(self.related.fields.values(), self.related.key)
+            if operation.kind is not Kind.CHILDREN:
+                association = resource.association(operation.table, operation.related)
+                self._associations = [
+                    AssociationStatements(association, self.table, self.related, reverse=reverse)
+                    for reverse in (False, True)
+                ]
+
+    @functools.cached_property
+    def questions(self) -> Questions:
+        """What can be asked of the table."""
+        return Questions(self.table, self.resource)
 
     @functools.cached_property
     def staging(self) -> Staging:

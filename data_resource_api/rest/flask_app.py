@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, Rule
 
 from data_resource_api.compiler.data_resource import DataResource
-from data_resource_api.compiler.openapi import Operation, Shape
+from data_resource_api.compiler.openapi import Kind, Operation, Shape
 from data_resource_api.compiler.security import ANY_TOKEN, PUBLIC, Security
 from data_resource_api.errors import (
     BadRequest,
@@ -157,6 +157,11 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
     verbs: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for operation in resource.operations:
         verbs[_shape_of_path(operation)].append(operation.verb.upper())
+    readable = {
+        operation.table: operation.security
+        for operation in resource.operations
+        if operation.kind is Kind.LIST
+    }
     reading = {
         _shape_of_path(operation): operation.security
         for operation in resource.operations
@@ -174,6 +179,7 @@ def _contexts(resource: DataResource, settings: Settings) -> Iterator[OperationC
             max_page_size=settings.max_page_size,
             max_nesting=settings.max_nesting,
             exact_count_limit=settings.exact_count_limit,
+            readable=readable,
             patience=settings.stream_timeout / 1000,
             max_body_bytes=settings.max_body_bytes,
             import_timeout=settings.import_timeout,

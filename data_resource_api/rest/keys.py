@@ -47,6 +47,12 @@ def read_values(fields: Sequence[Field], value: object) -> list[Any]:
     return [field_value(field, part) for field, part in zip(fields, value, strict=True)]
 
 
+def key_texts(fields: Sequence[Field], text: str) -> list[str]:
+    """The values of a key as text, each as a question compares it."""
+    parts = text.split(",") if len(fields) > 1 else [text]
+    return [_plain(part) for part in parts]
+
+
 def field_value(field: Field, value: object) -> Any:
     """One value of a key, bound.
 

@@ -90,21 +90,23 @@ def page_links(
     path: str,
     position: Position,
     limit: int,
-    count: int,
+    count: int | None,
     *,
     exact: bool,
     follows: bool,
     keyed: bool,
     ends: tuple[str, str] | None,
+    asked: str = "",
 ) -> list[dict[str, str]]:
     """``self, first, prev, next, last``, those that exist; none for an empty table.
 
     :param path: the list's, as it stands in a URL.
-    :param count: of all rows.
+    :param count: of all rows; ``None`` where it is not known, and there is no last page then.
     :param exact: it was counted, not estimated.
     :param follows: whether rows follow this page.
     :param keyed: the rows have an order, so that there is a last one.
     :param ends: the keys of this page's first and last row, where cursors can be made of them.
+    :param asked: a question's parameters as every link carries them: ``&age=gte.18``.
     """
     if count == 0:
         return []
@@ -118,10 +120,11 @@ def page_links(
     if follows:
         after = offset + limit
         pages["next"] = Position(after, Start.AFTER, ends[1]) if ends else Position(after)
-    last = (count - 1) // limit * limit
-    pages["last"] = Position(last, Start.END) if keyed and not exact else Position(last)
+    if count is not None:
+        last = (count - 1) // limit * limit
+        pages["last"] = Position(last, Start.END) if keyed and not exact else Position(last)
     return [
-        {"rel": rel, "href": f"{path}?offset={page.offset}&limit={limit}{page.parameters}"}
+        {"rel": rel, "href": f"{path}?offset={page.offset}&limit={limit}{page.parameters}{asked}"}
         for rel, page in pages.items()
     ]
 

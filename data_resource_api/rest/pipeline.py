@@ -11,11 +11,12 @@ from data_resource_api.rest.intake import Intake
 from data_resource_api.rest.intake_request import read_intake
 from data_resource_api.rest.intake_transaction import run_intake
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
+from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
-from data_resource_api.rest.rows_out import ROWS_OUT
+from data_resource_api.rest.rows_out import ROWS_OUT, asked_rows
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.streams import open_stream
-from data_resource_api.rest.transaction import run
+from data_resource_api.rest.transaction import DatabaseFailed, run
 
 
 def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Reply:
@@ -26,19 +27,30 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     kind = context.operation.kind
     request = read_request(context, raw)
     if request.form is not JSON:
-        out = ROWS_OUT[kind](context, request)
+        asked = request.question
+        out = (
+            ROWS_OUT[kind](context, request)
+            if asked is None
+            else asked_rows(context, request, asked)
+        )
         return open_stream(servers, out, read_position(raw.position), context.patience)
     intake = intake_of(context, raw, request)
     if intake is not None:
         return run_intake(servers, context, intake)
-    reply = run(
-        servers,
-        kind,
-        lambda: PLANS[kind](context, request),
-        position=read_position(raw.position),
-        index_fields=context.index_fields,
-        atomic=kind in ATOMIC or request.conditions is not NONE,
-    )
+    position = read_position(raw.position)
+    try:
+        reply = run(
+            servers,
+            kind,
+            lambda: PLANS[kind](context, request),
+            position=position,
+            index_fields=context.index_fields,
+            atomic=kind in ATOMIC or request.conditions is not NONE,
+        )
+    except DatabaseFailed as error:
+        if request.question is None:
+            raise
+        raise refused_question(error) from None
     return completed(request, reply)
 
 
@@ -51,6 +63,7 @@ def read_request(context: OperationContext, raw: RawRequest) -> ApiRequest:
     return parse(
         context.operation,
         raw,
+        context.table,
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )

@@ -21,6 +21,7 @@ from data_resource_api.errors import (
     MessageNotFound,
 )
 from data_resource_api.rest.api_request import ApiRequest
+from data_resource_api.rest.children import children
 from data_resource_api.rest.conditional import conditional, row_state
 from data_resource_api.rest.conditions import entity_tag
 from data_resource_api.rest.context import OperationContext, Plan, Rows
@@ -31,6 +32,7 @@ from data_resource_api.rest.pages import (
     page_links,
     planned_rows,
 )
+from data_resource_api.rest.questions.plan import list_asked, query_asked, read_asked
 from data_resource_api.rest.response import Reply, created, json_reply, shown_key
 from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import (
@@ -52,6 +54,8 @@ def _refuse(table: ResourceTable, faults: Sequence[str]) -> None:
 
 
 def _list(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from list_asked(context, request))
     position, limit = request.position, request.limit
     assert limit is not None
     # One row more than the page has tells whether rows follow it.
@@ -91,6 +95,8 @@ def _list(context: OperationContext, request: ApiRequest) -> Plan:
 
 
 def _read(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from read_asked(context, request))
     rows = yield Statement(context.statements.read, keyed(context.key(request.key)))
     if not rows:
         raise context.not_found(request.key)
@@ -236,6 +242,8 @@ def query_statement(context: OperationContext, request: ApiRequest, limit: int |
 
 
 def _query(context: OperationContext, request: ApiRequest) -> Plan:
+    if request.question is not None:
+        return (yield from query_asked(context, request))
     most = context.max_page_size
     limit = most + 1 if request.limit is None else request.limit
     rows = yield query_statement(context, request, limit)
@@ -321,6 +329,7 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
     Kind.DELETE: _delete,
     Kind.QUERY: _query,
     Kind.RELATED: _related,
+    Kind.CHILDREN: children,
     Kind.RELATE: conditional(_change_related(replace=True), _related_state),
     Kind.ADD_RELATED: conditional(_change_related(replace=False), _related_state),
 }
@@ -329,4 +338,4 @@ PLANS: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], Plan]]] = {
 ATOMIC: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
 #: Operations that change nothing and can be asked again when a connection turns out to be lost.
-READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED})
+READS: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.RELATED, Kind.CHILDREN})

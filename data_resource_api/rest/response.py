@@ -117,7 +117,7 @@ def created(path: str, fields: Sequence[Field], row: Sequence[Any]) -> Reply:
     body["id"] = shown_key(fields, row)
     text = key_text(fields, row)
     headers = {"Location": f"{path}/{text}"}
-    return Reply(201, write_json(body), headers, created=text)
+    return Reply(201, write_json(body), headers, created=body["id"])
 
 
 def shown_key(fields: Sequence[Field], row: Sequence[Any]) -> Any:

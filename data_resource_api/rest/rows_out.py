@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from data_resource_api.compiler.openapi import Kind
-from data_resource_api.errors import DrgError, MessageNotFound
+from data_resource_api.errors import BadRequest, DrgError, MessageNotFound
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
 from data_resource_api.rest.context import OperationContext, Rows
 from data_resource_api.rest.csv_text import CsvLines, OutColumn
 from data_resource_api.rest.forms import CSV, Form
+from data_resource_api.rest.pages import Start
 from data_resource_api.rest.plan import query_statement
+from data_resource_api.rest.questions.plan import ask_table, with_key
+from data_resource_api.rest.questions.syntax import Question
 from data_resource_api.rest.statements import Statement, keyed
 
 WriteRows = Callable[[Rows], list[dict[str, Any]]]
@@ -101,6 +104,32 @@ def _of_table(
     columns = [OutColumn(name, field) for name, field in context.table.fields.items()]
     write = context.writer.write_all
     return rows_out(context, request.form, statement, columns, write, refusal=refusal)
+
+
+def asked_rows(context: OperationContext, request: ApiRequest, question: Question) -> RowsOut:
+    """The rows that a question finds.
+
+    :raises DrgError: it cannot be asked, or not by this caller.
+    """
+    kind, position = context.operation.kind, request.position
+    refusal: DrgError | None = None
+    if kind is Kind.READ:
+        question, refusal = with_key(context, request, question), context.not_found(request.key)
+    elif kind is Kind.QUERY:
+        refusal = MessageNotFound("No matches found")
+    asked = ask_table(context, request, question)
+    keyed_start = position.start is Start.AFTER and asked.keyed
+    if position.start is not Start.OFFSET and not keyed_start:
+        raise BadRequest(
+            "The query string is wrong.",
+            [f"{position.start}: such an answer starts at an offset, or after a key."],
+        )
+    statement = asked.page(request.limit, position.offset, position.start, context.cursor(position))
+    columns = [OutColumn(column.name, column.field) for column in asked.columns]
+    width = len(columns) + len(context.keys)
+    return rows_out(
+        context, request.form, statement, columns, asked.write, width=width, refusal=refusal
+    )
 
 
 #: The operations whose rows come in every form.

@@ -43,6 +43,13 @@ def compile_sql(statement: Any) -> str:
     return str(statement.compile(dialect=_DIALECT))
 
 
+def compile_statement(statement: Any) -> Statement:
+    """The text of a SQLAlchemy statement, and the values that it holds already."""
+    compiled = statement.compile(dialect=_DIALECT)
+    held = {name: value for name, value in compiled.params.items() if value is not None}
+    return Statement(str(compiled), held)
+
+
 def parameter(name: str) -> sa.BindParameter[Any]:
     """A parameter whose type PostgreSQL infers from where it stands."""
     return sa.bindparam(name, type_=sa.types.NULLTYPE)
@@ -75,6 +82,8 @@ class TableStatements:
         self.returning: list[sa.ColumnElement[Any]] = [*self.key] or [sa.literal_column("1")]
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
         self.update_sql = functools.lru_cache(_KEPT)(self._update)
+        self.values_sql = functools.cache(self._values)
+        self.count_sql = functools.cache(self._count)
         self.query_sql = functools.lru_cache(_KEPT)(self._query)
         self.page_sql = functools.cache(self._page_sql)
         self.export_sql = functools.cache(self._export_sql)
@@ -241,6 +250,15 @@ class TableStatements:
             .offset(parameter("offset"))
             .limit(parameter("limit"))
         )
+
+    def _values(self, names: tuple[str, ...]) -> str:
+        """Some columns of one row: ``key0`` … → their values, or none."""
+        return compile_sql(sa.select(*(self.table.c[name] for name in names)).where(self._is_key()))
+
+    def _count(self, names: tuple[str, ...]) -> str:
+        """How many rows equal ``p0`` … in all ``names``."""
+        equal = (self.table.c[name] == parameter(f"p{index}") for index, name in enumerate(names))
+        return compile_sql(sa.select(sa.func.count()).select_from(self.table).where(*equal))
 
     def _among(self, name: str, values: str) -> sa.ColumnElement[bool]:
         return self.table.c[name] == sa.any_(sa.cast(parameter(values), ARRAY(sa.LargeBinary)))

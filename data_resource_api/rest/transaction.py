@@ -325,9 +325,17 @@ def refused(
 
 
 class DatabaseFailed(Exception):
-    """A database error that no client is to blame for, told without the values of any row."""
+    """A database error that no client is to blame for, told without the values of any row.
+
+    :ivar code: its SQLSTATE.
+    :ivar while_running: the statement itself was understood.
+    :ivar said: PostgreSQL's own words, which may quote values.
+    """
 
     def __init__(self, error: psycopg2.Error) -> None:
+        self.code = error.pgcode or ""
+        self.while_running = error.diag.statement_position is None
+        self.said = error.diag.message_primary or ""
         in_function = error.diag.context is not None  # where SQL may be made of values
         silent = in_function or (error.pgcode or "")[:2] in _TELLS_VALUES
         told = None if silent else error.diag.message_primary

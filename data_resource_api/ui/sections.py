@@ -24,12 +24,13 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.MODIFY: "Change some fields of a row",
     Kind.DELETE: "Documented only: nothing is ever deleted, the answer is 405",
     Kind.RELATED: "The ids of what a row is related to",
+    Kind.CHILDREN: "The rows that refer to a row",
     Kind.RELATE: "Relate a row to exactly these ids",
     Kind.ADD_RELATED: "Relate a row to these ids too",
 }
 
 #: The order in which a table's operations are shown.
-_ORDER: Final = tuple(KINDS.values())
+_ORDER: Final = (*KINDS.values(), Kind.CHILDREN)
 
 
 @dataclass(frozen=True, slots=True)

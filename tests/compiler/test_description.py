@@ -12,11 +12,13 @@ import pytest
 from openapi_spec_validator import validate
 
 from data_resource_api import compile_data_resource
+from data_resource_api.compiler.description import filters
 from data_resource_api.compiler.description.drafted import draft_openapi
 from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.fields import FIELD_TYPES
 from data_resource_api.compiler.openapi import KINDS, Kind
 from data_resource_api.json_text import write_json
+from data_resource_api.rest.questions.operators import OPERATORS
 from tests.service import all_paths, entry, payload, workforce
 
 NAME = {"name": "name", "type": "string", "constraints": {"required": True, "maxLength": 9}}
@@ -127,6 +129,18 @@ def test_everything_is_told_of_operations_that_a_payload_only_names() -> None:
     assert whole["components"]["schemas"]["people"]["properties"]["name"]["maxLength"] == 9
 
 
+def test_fields_are_described_with_the_operators_that_compare_them() -> None:
+    """Every operator is told, and none that there is not."""
+    assert {name for names in filters.OPERATORS.values() for name in names} == OPERATORS.keys()
+    fields = [{"name": name, "type": name} for name in FIELD_TYPES]
+    hidden = {"name": "from", "type": "string"}
+    document = drafted(entry("t", *fields, hidden, {"name": "a.b"}))
+    shown = document["components"]["schemas"]["t.filter"]["properties"]
+    assert shown.keys() == {"id", *FIELD_TYPES, '"a.b"'}
+    assert "`gte`" in resolved(shown["date"], document)["description"]
+    assert "`like`" not in resolved(shown["date"], document)["description"]
+
+
 def test_operation_ids_are_unique() -> None:
     """``a`` with ``b_c`` and ``a_b`` with ``c`` would have the same."""
     pairs = [("a", "b_c"), ("a_b", "c")]
@@ -208,7 +222,7 @@ def test_hostile_names_are_described(name: str) -> None:
     resource["data_resource_schema"]["api"]["apiSpec"] = document
     compiled = compile_data_resource(resource)
     assert compiled.unmatched == ()
-    assert {item.kind for item in compiled.operations} == {*Kind}
+    assert {item.kind for item in compiled.operations} == {*Kind} - {Kind.CHILDREN}
     schemas = served(resource)["components"]["schemas"]
     shown = any(name in schema.get("properties", {}) for schema in schemas.values())
     assert shown is (name != "$ref")  # which is not told apart from a reference

@@ -274,7 +274,9 @@ def test_paths_that_nothing_answers_are_told_with_the_reason() -> None:
     resource = compile_data_resource(payload(entry("t"), keyless, paths=paths))
     assert {item.path: item.reason for item in resource.unmatched} == {
         "/tt": 'no table is called "tt"; did you mean "t"?',
-        "/t/{id}/k": '"t" has no many-to-many relationship to "k"',
+        "/t/{id}/k": (
+            '"t" has no many-to-many relationship to "k", and no foreign key refers to it from there'
+        ),
         "/t/query": "/{table}/query has no GET; it has POST",
         "/a/b/c/d": 'no table is called "a"',
         "/k/{x}": '"k" has no primary key; a row\'s path needs one',

@@ -452,7 +452,7 @@ def test_the_audit_log_has_a_line_for_each_change(service: Service) -> None:
         )
     )
     assert [(line["method"], line["operation"], line["key"], line["status"]) for line in lines] == [
-        ("POST", "/provider", "1", 201),
+        ("POST", "/provider", 1, 201),
         ("PATCH", "/provider/{id}", "1", 200),
     ]
     lines = lines_of(send(service, ADA, operation("PATCH", "/provider/99", {})))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.rest.test_csv_in import memory
 from tests.service import Database, Service, entry, payload, running
 
 KEY = {"key": "DRG_EXPORT_KEY", "type": "AES_256_GCM"}
@@ -362,3 +363,30 @@ def test_a_stream_that_fails_cannot_be_read_to_its_end(
         other.sendall(b"GET /-/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert other.recv(2**16), "the other connection is not touched"
     assert "failed: broken-2: OperationalError" in service.log()
+
+
+@pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_memory_stays_flat_whatever_is_sent(tmp_path: Path, server_url: str, count: int) -> None:
+    """Seven fields of seven types; time and memory are printed."""
+    types = {"name": "string", "born": "date", "size": "number", "at": "datetime", "ok": "boolean"}
+    fields = [{"name": name, "type": kind} for name, kind in types.items()]
+    with running(tmp_path, server_url, workers=1) as service:
+        service.generate(payload(entry("many", *fields, {"name": "n", "type": "integer"})))
+        database(service).execute(
+            "INSERT INTO many SELECT n, 'Person \"' || n || '\", é', date '1950-01-01' + n % 20000, "
+            "n / 7.0, timestamp '2020-01-01' + n * interval '1 second', n % 2 = 0, n % 1000 "
+            f"FROM generate_series(1, {count}) n"
+        )
+        for accept in (CSV, NDJSON):
+            service.get("/many?limit=2000", headers=accept)
+            before, began, lines = memory(service), time.monotonic(), 0
+            with requests.get(
+                f"{service.url}/many", headers=accept, stream=True, timeout=60
+            ) as response:
+                for chunk in response.iter_content(2**18):
+                    lines += chunk.count(b"\n")
+            seconds, grown = time.monotonic() - began, memory(service) - before
+            rate = count / seconds
+            print(f"{accept['Accept']}: {seconds:.1f} s, {rate:,.0f} rows/s, {grown:+.1f} MiB")
+            assert lines == count + (accept is CSV)
+            assert grown <= 32

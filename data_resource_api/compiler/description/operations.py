@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from data_resource_api.compiler.description import rows
+from data_resource_api.compiler.description import filters, rows
 from data_resource_api.compiler.description.components import Components
 from data_resource_api.compiler.description.rows import DescribedTable
 from data_resource_api.compiler.description.shared import PARAMETERS, STATUSES
@@ -75,6 +75,11 @@ def _results(of: Described) -> dict[str, Any]:
     return {"type": "object", "required": ["results"], "properties": {"results": results}}
 
 
+def _children(of: Described) -> dict[str, Any]:
+    assert of.other is not None
+    return _page(replace(of, table=of.other))
+
+
 def _ids(of: Described) -> dict[str, Any]:
     assert of.other is not None
     return {"type": "array", "items": rows.key_schema(of.other)}
@@ -88,6 +93,7 @@ class Description:
     :ivar parameters: names in ``shared.PARAMETERS``.
     :ivar answers: status → what the answer says and its schema.
     :ivar refusals: names in ``shared.RESPONSES``.
+    :ivar filters: whether every field is a parameter, by which rows are compared.
     :ivar more: media types → schemas of the answer beside JSON.
     :ivar forms: media types → schemas of the body beside JSON.
     :ivar headers: of the answers: names in ``shared.HEADERS``, and what HTTP calls them.
@@ -98,6 +104,7 @@ class Description:
     refusals: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
+    filters: bool = False
     more: Mapping[str, Schema] = field(default_factory=dict)
     forms: Mapping[str, Schema] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +118,18 @@ _FILES: Final[Mapping[str, Schema]] = dict.fromkeys(
     ("text/csv", "application/x-ndjson"), lambda _: {"type": "string", "format": "binary"}
 )
 
+_FORM: Final[Mapping[str, Schema]] = {
+    "application/x-www-form-urlencoded": lambda of: dict(filters.compared(of.table, of.components))
+}
+
+#: What PostgREST answers, for its clients.
+_BARE: Final[Mapping[str, Schema]] = {
+    "application/vnd.pgrst.array+json": lambda of: {"type": "array", "items": _row(of)}
+}
+
+#: What a question is asked with, beside its filters.
+_QUESTION: Final = ("Select", "Order", "Count")
+
 #: What every operation that reads has.
 _READ: Final = ("IfNoneMatch", "Position")
 
@@ -119,9 +138,10 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         "List {table}",
         {"200": ("One page of rows, and where the others are.", _page)},
         ("NotModified", "BadRequest"),
-        parameters=("Offset", "Limit", "After", "Before", "From", *_READ),
-        more=_FILES,
-        headers=_STATE,
+        parameters=(*_QUESTION, "And", "Or", "Offset", "Limit", "After", "Before", "From", *_READ),
+        filters=True,
+        more={**_FILES, **_BARE},
+        headers={"Content-Range": "Range", **_STATE},
     ),
     Kind.CREATE: Description(
         "Create a row of {table}, or many",
@@ -139,16 +159,17 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         "Find rows of {table} by the values of their fields",
         {"200": ("The rows.", _results)},
         ("NotModified", "BadRequest", "NoMatches"),
-        parameters=("Offset", "Most", *_READ),
+        parameters=(*_QUESTION, "Offset", "Most", *_READ),
         body=_sought,
-        more=_FILES,
-        headers=_STATE,
+        forms=_FORM,
+        more={**_FILES, **_BARE},
+        headers={"Content-Range": "Range", **_STATE},
     ),
     Kind.READ: Description(
         "One row of {table}",
         {"200": ("The row.", _row)},
         ("NotModified", "BadRequest", "NotFound"),
-        parameters=_READ,
+        parameters=("Select", *_READ),
         more=_FILES,
         headers=_STATE,
     ),
@@ -174,6 +195,13 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
         {"200": ("The ids, in ascending order.", _ids)},
         ("NotModified", "BadRequest", "NotFound"),
         parameters=_READ,
+        headers=_STATE,
+    ),
+    Kind.CHILDREN: Description(
+        "The {related} that refer to a row of {table}",
+        {"200": ("One page of rows, and where the others are.", _children)},
+        ("NotModified", "BadRequest", "NotFound"),
+        parameters=("Via", "Offset", "Limit", *_READ),
         headers=_STATE,
     ),
     Kind.RELATE: Description(
@@ -227,10 +255,18 @@ class OperationDescription:
         ]
         shared = [
             self.of.components.shared("parameters", name)
-            for name in DESCRIPTIONS[self.kind].parameters
+            for name in (*DESCRIPTIONS[self.kind].parameters, *self._of_itself())
             if (PARAMETERS[name]["name"], PARAMETERS[name]["in"]) not in stated
         ]
+        if DESCRIPTIONS[self.kind].filters and (filters.NAME, "query") not in stated:
+            shared.append(filters.parameter(self.of.table, self.of.components))
         return own + shared
+
+    def _of_itself(self) -> tuple[str, ...]:
+        """The parameters of a many-to-many relationship of a table to itself."""
+        other = self.of.other
+        itself = other is not None and other.name == self.of.table.name
+        return ("Reverse",) if itself and self.kind is not Kind.CHILDREN else ()
 
     def body(self) -> dict[str, Any]:
         """Its Request Body Object; empty where it takes none."""

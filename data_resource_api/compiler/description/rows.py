@@ -175,8 +175,12 @@ def sought(table: DescribedTable, components: Components) -> dict[str, str]:
             for name, field in table.fields.items()
             if not field.protected or field.searchable
         }
-        schema = {"type": "object", "minProperties": 1, **_closed(table)}
-        return {**schema, "properties": named(properties)}
+        return {
+            "type": "object",
+            "description": "Values of fields, which must be equal; or a question, as in a URL.",
+            "minProperties": 1,
+            "properties": named(properties),
+        }
 
     return components.refer("schemas", f"{table.component}.query", make)
 

@@ -36,6 +36,29 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "before", "The page in front of this place, as the link `prev` says it.", _TEXT
     ),
     "From": _query("from", "`end`: the last page.", {"type": "string", "enum": ["end"]}),
+    "Select": _query(
+        "select",
+        "The fields to answer with, and related tables with theirs: `id,name,provider(name)`.",
+        _TEXT,
+    ),
+    "Order": _query("order", "The fields to order by: `name.desc,id`.", _TEXT),
+    "And": _query("and", "Conditions that must all hold: `(age.gte.18,name.like.A*)`.", _TEXT),
+    "Or": _query("or", "Conditions one of which must hold: `(age.lt.18,age.is.null)`.", _TEXT),
+    "Count": _query(
+        "count",
+        "How many rows match, told in `Content-Range`.",
+        {"type": "string", "enum": ["exact", "estimated", "planned", "none"]},
+    ),
+    "Via": _query(
+        "via",
+        "The foreign key that is meant, where several refer to this table: its fields, with commas.",
+        _TEXT,
+    ),
+    "Reverse": _query(
+        "reverse",
+        "`true`: the rows that this one is a child of.",
+        {"type": "boolean", "default": False},
+    ),
     "OnConflict": _query(
         "on_conflict",
         "The unique field that tells whether a row is there already; without it the primary key.",
@@ -60,6 +83,10 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 HEADERS: Final[Mapping[str, Any]] = {
     "Version": {"description": "Which data resource answered: its digest.", "schema": dict(_TEXT)},
     "ETag": {"description": "The state of what is answered.", "schema": dict(_TEXT)},
+    "Range": {
+        "description": "Which rows these are and, where `count` asks for it, of how many: `0-19/57`.",
+        "schema": dict(_TEXT),
+    },
     "Location": {
         "description": "The path of the new row, where it has one.",
         "schema": dict(_TEXT),
