@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +34,15 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
         service.generate(_document())
         _run("load.sh", service)
         yield service
+
+
+def test_what_the_readme_shows_is_what_happens(service: Service) -> None:
+    readme = (LIBRARY / "README.md").read_text()
+    shown = re.findall(r"^\$ curl '(?:http://127.0.0.1:8081)(\S+)'\n(.+)$", readme, re.MULTILINE)
+    assert len(shown) >= 5
+    for path, answer in shown:
+        found = service.get(path)
+        assert (path, found.status_code, found.json()) == (path, 200, json.loads(answer))
 
 
 def test_every_path_of_the_document_is_served(service: Service) -> None:

@@ -78,7 +78,8 @@ def test_every_answer_has_an_id_and_the_security_headers(
     assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
     assert answer["Referrer-Policy"] == "no-referrer"
     assert not re.search(r"\d", answer.get("Server", "")), "a version"
-    assert not [name for name in names if name.startswith("access-control") or name == "vary"]
+    assert not [name for name in names if name.startswith("access-control")]
+    assert "Origin" not in answer.get("Vary", "")
 
 
 def test_the_assets_of_pages_keep_their_own_caching(service: Service) -> None:
@@ -122,7 +123,7 @@ def test_an_origin_that_is_listed_may_read_answers(shared: Service, origin: str)
         response = shared.get(path, headers=headers)
         assert response.status_code == status
         assert response.headers["Access-Control-Allow-Origin"] == origin
-        assert response.headers["Vary"] == "Origin"
+        assert "Origin" in response.headers["Vary"].split(", ")
         exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
         assert {"Location", "X-Request-Id", "WWW-Authenticate", "Retry-After"} <= set(exposed)
         assert "Access-Control-Allow-Credentials" not in response.headers
@@ -138,7 +139,7 @@ def test_its_preflight_is_answered_for_every_path_alike(shared: Service) -> None
         allowed = answer["access-control-allow-headers"].lower().split(", ")
         assert {"authorization", "content-type", "prefer", "if-match"} <= set(allowed)
         assert answer["access-control-max-age"] == "600"
-        assert answer["vary"] == "Origin"
+        assert "Origin" in answer["vary"].split(", ")
 
 
 @pytest.mark.parametrize(
@@ -158,12 +159,12 @@ def test_its_preflight_is_answered_for_every_path_alike(shared: Service) -> None
 def test_an_origin_that_is_not_listed_is_told_nothing(shared: Service, origin: str) -> None:
     answer = preflight(shared, origin)
     assert answer["status"] == "403"
-    assert answer["vary"] == "Origin"
+    assert "Origin" in answer["vary"].split(", ")
     assert [name for name in answer if name.startswith("access-control")] == []
 
 
 def test_caches_are_told_that_answers_depend_on_the_origin(shared: Service) -> None:
-    assert shared.get("/people").headers["Vary"] == "Origin"
+    assert "Origin" in shared.get("/people").headers["Vary"].split(", ")
 
 
 def test_without_the_setting_there_is_no_cors(service: Service) -> None:

@@ -34,6 +34,8 @@ class Kms:
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         self._server.start()
+        # Whether keys are checked is one setting of all of moto's servers in a process.
+        self._checked = self._check_keys("inf")
         self.client = boto3.client(
             "kms",
             region_name=REGION,
@@ -49,7 +51,13 @@ class Kms:
         return arn
 
     def stop(self) -> None:
+        self._check_keys(self._checked)
         self._server.stop()
+
+    def _check_keys(self, after: str) -> str:
+        """Check keys after so many calls; → after how many it was."""
+        response = requests.post(f"{self.url}/moto-api/reset-auth", data=after, timeout=10)
+        return str(response.json()["PREVIOUS_INITIAL_NO_AUTH_ACTION_COUNT"])
 
     def record(self) -> None:
         requests.post(f"{self.url}/moto-api/recorder/reset-recording", timeout=10)
