@@ -146,7 +146,7 @@ class RunningService:
 
         :raises Refusal: it is refused, is something else, or breaks off.
         """
-        request = Request(self.url + path, headers={"Accept": media_type})  # noqa: S310
+        request = Request(self.url + path, headers={"Accept": media_type})  # noqa: S310 (http by __init__)
         if self._token is not None:
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
@@ -186,7 +186,7 @@ class RunningService:
     def ask(self, verb: str, path: str, body: bytes | None = None) -> Any:
         """Send one request; return the answer's JSON, ``None`` for an empty one."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        request = Request(self.url + path, body, headers, method=verb)  # noqa: S310
+        request = Request(self.url + path, body, headers, method=verb)  # noqa: S310 (http by __init__)
         if self._token is not None:  # not for where a redirect leads: that may be another host
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from data_resource_api.database.embedded import join
+from tests.provider import Provider
 from tests.service import Database, Service, open_folder, running
 
 if TYPE_CHECKING:
@@ -89,3 +90,11 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
     with running_seaweed(tmp_path_factory.mktemp("seaweed")) as cloud:
         yield cloud
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """An OpenID Connect provider of a module's own."""
+    provider = Provider()
+    yield provider
+    provider.stop()

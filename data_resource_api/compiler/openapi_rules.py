@@ -56,8 +56,7 @@ def _found_by_connexion(api: Mapping[str, Any]) -> list[BrokenRule]:
     except RecursionError:
         message = "is nested too deeply, or a $ref leads back to itself."
         return [BrokenRule(PLACE, message)]
-    except Exception as error:  # noqa: BLE001
-        # Schemas of the document are run against their defaults: whatever that raises is its fault.
+    except Exception as error:  # noqa: BLE001 (schemas are run against defaults: what that raises is the document's)
         reason = str(error).partition("\n")[0][:200]
         message = f"cannot be understood: {type(error).__name__}: {reason}"
         return [BrokenRule(PLACE, message)]

@@ -72,11 +72,6 @@ class ResourceTable:
         """The table's name, in lower case."""
         return self.entry.name
 
-    @property
-    def key_field(self) -> Field | None:
-        """The primary key's field where it has exactly one."""
-        return self.fields[self.key[0]] if len(self.key) == 1 else None
-
     def references_to(self, parent: str) -> tuple[ForeignKey, ...]:
         """The foreign keys that refer to a table."""
         return tuple(key for key in self.foreign_keys if key.resource == parent)

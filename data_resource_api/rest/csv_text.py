@@ -83,7 +83,7 @@ class CsvLines:
         """
         names = ", ".join(f"c{index}" for index in range(width))
         pieces = ", ".join(piece for piece, _ in self._pieces)
-        return f'SELECT {pieces} FROM ({rows}) AS "rows//" ({names})'  # noqa: S608
+        return f'SELECT {pieces} FROM ({rows}) AS "rows//" ({names})'  # noqa: S608 (compiled SQL)
 
     def text(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """What PostgreSQL answered to ``sql`` as lines.

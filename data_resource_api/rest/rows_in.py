@@ -7,6 +7,7 @@ but a count, the first faults, and which sets of fields there were.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ class RowFaults:
         return [*self.shown, f"and {more} more."] if more else self.shown
 
 
-class RowSource:
+class RowSource(ABC):
     """Rows on their way into a table, read as a file of COPY text is read.
 
     :ivar columns: what each row of the text holds, after its number and its set of fields.
@@ -104,12 +105,12 @@ class RowSource:
         self._seconds = 0
         self._deadline = float("inf")
 
+    @abstractmethod
     def chunks(self) -> Iterator[bytes]:
         """The rows' text, checked; none after a fault.
 
         :raises DrgError: the rest cannot be read.
         """
-        raise NotImplementedError
 
     def limit(self, seconds: int) -> None:
         """Give up after this time: PostgreSQL ends no statement that waits for its client."""

@@ -22,13 +22,6 @@ HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    provider = Provider()
-    yield provider
-    provider.stop()
-
-
-@pytest.fixture(scope="module")
 def locked(
     tmp_path_factory: pytest.TempPathFactory, server_url: str, provider: Provider
 ) -> Iterator[Service]:

@@ -115,13 +115,6 @@ by_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    provider = Provider()
-    yield provider
-    provider.stop()
-
-
-@pytest.fixture(scope="module")
 def service(
     tmp_path_factory: pytest.TempPathFactory, server_url: str, provider: Provider
 ) -> Iterator[Service]:

@@ -48,13 +48,6 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    provider = Provider()
-    yield provider
-    provider.stop()
-
-
-@pytest.fixture(scope="module")
 def service(
     tmp_path_factory: pytest.TempPathFactory, server_url: str, provider: Provider
 ) -> Iterator[Service]:
