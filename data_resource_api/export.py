@@ -7,24 +7,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, quote, urlsplit
 
 import click
 
 from data_resource_api.running_service import (
+    MEDIA_TYPES,
     Refusal,
     RunningService,
     access_token,
     service_options,
 )
-
-#: Formats by their names, which are also the endings of files.
-_MEDIA_TYPES: Final = {
-    "csv": "text/csv",
-    "ndjson": "application/x-ndjson",
-    "jsonl": "application/x-ndjson",
-}
 
 
 @click.command("export")
@@ -33,7 +27,7 @@ _MEDIA_TYPES: Final = {
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_MEDIA_TYPES]),
+    type=click.Choice([*MEDIA_TYPES]),
     help="What to write.  [default: what FILE's name ends with, or csv]",
 )
 @click.option("--select", metavar="FIELDS", help="What of each row, such as 'id,name'.")
@@ -55,11 +49,11 @@ def export_rows(
     The file is there when all of it is, and not before: an export that breaks off leaves what was there.
     """
     form = form or file.suffix.lower().removeprefix(".")
-    media_type = _MEDIA_TYPES.get(form, "" if file.suffix else _MEDIA_TYPES["csv"])
+    media_type = MEDIA_TYPES.get(form, "" if file.suffix else MEDIA_TYPES["csv"])
     if not media_type:
         raise click.UsageError(
             f"What to write into {file} cannot be told from its name; say --format "
-            f"{' or '.join(_MEDIA_TYPES)}."
+            f"{' or '.join(MEDIA_TYPES)}."
         )
     asked = []
     if select:

@@ -24,6 +24,13 @@ from data_resource_api.variables import secret_text
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
+#: Formats of rows by their names, which are also the endings of files.
+MEDIA_TYPES: Final = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "jsonl": "application/x-ndjson",
+}
+
 DEFAULT_URL: Final = "http://127.0.0.1:8081"
 #: A payload of hundreds of tables takes seconds.
 TIMEOUT_SECONDS: Final = 300

@@ -12,18 +12,12 @@ from urllib.parse import quote
 import click
 
 from data_resource_api.running_service import (
+    MEDIA_TYPES,
     Refusal,
     RunningService,
     access_token,
     service_options,
 )
-
-#: Formats by their names, which are also the endings of files.
-_MEDIA_TYPES: Final = {
-    "csv": "text/csv",
-    "ndjson": "application/x-ndjson",
-    "jsonl": "application/x-ndjson",
-}
 
 _BLOCK: Final = 2**16
 
@@ -34,7 +28,7 @@ _BLOCK: Final = 2**16
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_MEDIA_TYPES]),
+    type=click.Choice([*MEDIA_TYPES]),
     help="What FILE holds.  [default: what its name ends with]",
 )
 @click.option("--upsert", is_flag=True, help="Change the rows that are there already.")
@@ -84,11 +78,11 @@ def import_rows(
 
 def _media_type(name: str, form: str | None) -> str:
     form = form or PurePath(name).suffix.lower().removeprefix(".")
-    if form not in _MEDIA_TYPES:
+    if form not in MEDIA_TYPES:
         raise click.UsageError(
-            f"What {name} holds cannot be told from its name; say --format {' or '.join(_MEDIA_TYPES)}."
+            f"What {name} holds cannot be told from its name; say --format {' or '.join(MEDIA_TYPES)}."
         )
-    return _MEDIA_TYPES[form]
+    return MEDIA_TYPES[form]
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
