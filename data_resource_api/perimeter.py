@@ -55,7 +55,8 @@ class Perimeter:
         answered = ""
         given = environ.get("HTTP_X_REQUEST_ID")
         if given is None or _REQUEST_ID.fullmatch(given) is None:
-            given = f"{random.getrandbits(128):032x}"  # noqa: S311 (a name, not a secret)
+            # A name, not a secret: reading the system's random numbers would give up Python's lock.
+            given = f"{random.getrandbits(128):032x}"
         environ[REQUEST_ID] = given
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
