@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from data_resource_api import aws
 from data_resource_api.database.engine import CONNECT_TIMEOUT
 from data_resource_api.errors import ConfigurationError
-from data_resource_api.settings import Settings, server_url
+from data_resource_api.settings import Settings
+from data_resource_api.settings.database import server_url
 
 logger = logging.getLogger("data_resource_api")
 

@@ -73,6 +73,13 @@ def test_every_setting_is_documented_in_its_own_words(field: dataclasses.Field[A
     assert line.replace("|  |", "| |") in page("configuration").replace("|  |", "| |"), line
 
 
+def test_the_settings_are_documented_in_their_order() -> None:
+    """``drg config`` prints them in that order, too."""
+    names = [field.metadata["name"] for field in dataclasses.fields(Settings)]
+    documented = [code(row[0])[0] for row in rows(section("configuration", "## Variables"))[1:]]
+    assert documented[: len(names)] == names
+
+
 def test_every_provider_is_documented_with_what_it_needs() -> None:
     table = rows(section("security", "### Providers"))[1:]
     documented = {code(name)[0]: (about, set(code(needs))) for name, about, needs in table}
