@@ -129,7 +129,7 @@ def test_a_table_without_a_key_has_no_item_routes_and_it_is_said_why(service: Se
     assert unmatched.reason == '"logs" has no primary key; a row\'s path needs one'
 
 
-def test_a_table_is_related_to_itself_from_both_sides(service: Service) -> None:
+def test_a_pair_of_a_table_to_itself_is_kept_as_parent_and_child(service: Service) -> None:
     assert service.database is not None
     for number in (1, 2, 3):
         service.put(f"/people/{number}", {})
