@@ -93,8 +93,8 @@ def migrate(engine: sa.Engine) -> None:
 
 
 def _is_current(connection: sa.Connection) -> bool:
-    present = bool(connection.scalar(_has(version)))
-    return present and connection.scalar(sa.select(version)) == HEAD
+    has_version = sa.inspect(connection).has_table(version.name, schema=version.schema)
+    return has_version and connection.scalar(sa.select(version)) == HEAD
 
 
 def _is_empty(connection: sa.Connection) -> bool:
@@ -102,11 +102,8 @@ def _is_empty(connection: sa.Connection) -> bool:
 
     That spares every new service the time and the memory of Alembic; a test compares both ways.
     """
-    return not any(connection.scalar(_has(table)) for table in metadata.sorted_tables)
-
-
-def _has(table: sa.Table) -> sa.Select[tuple[bool]]:
-    return sa.select(sa.func.to_regclass(f"admin.{table.name}").is_not(None))
+    present = sa.inspect(connection).get_table_names(schema=metadata.schema)
+    return not {table.name for table in metadata.sorted_tables}.intersection(present)
 
 
 def _upgrade(connection: sa.Connection) -> None:

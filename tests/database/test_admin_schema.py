@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from data_resource_api.database.admin_schema import migrate
+from data_resource_api.database.admin_schema import HEAD, migrate, transaction
 from data_resource_api.database.engine import create_engine
 from tests.service import Database
 
@@ -59,6 +61,20 @@ def test_a_new_database_gets_the_tables_that_the_migrations_give(server_url: str
     finally:
         new.drop()
         older.drop()
+
+
+def test_workers_that_start_at_once_prepare_a_database_once(database: Database) -> None:
+    locked = create_engine(engine_url(database), pool_size=1, statement_timeout=10_000)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor() as threads:
+        with transaction(locked):
+            workers = [threads.submit(prepare, database) for _ in range(3)]
+            while database.execute(waiting) != [(3,)]:
+                time.sleep(0.02)
+        for worker in workers:
+            worker.result()
+    locked.dispose()
+    assert database.execute("SELECT version_num FROM admin.drg_version") == [(HEAD,)]
 
 
 def test_a_new_database_is_prepared_without_the_memory_of_alembic(database: Database) -> None:
