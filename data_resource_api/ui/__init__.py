@@ -18,7 +18,8 @@ from flask import Blueprint, Flask, Response, render_template, request
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.openapi import disabled
 from data_resource_api.errors import DrgError, NotLoaded, Unavailable
-from data_resource_api.generator import Generator, Live
+from data_resource_api.generator import Generator
+from data_resource_api.generator.live import Live
 from data_resource_api.json_text import write_json
 from data_resource_api.ui.assets import ASSETS, PAGES, read_asset
 from data_resource_api.ui.origins import token_origins

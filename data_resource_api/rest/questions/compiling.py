@@ -13,13 +13,8 @@ from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.relations import Relation
 from data_resource_api.compiler.tables import ResourceTable
-from data_resource_api.rest.questions.operators import (
-    OPERATORS,
-    Operand,
-    Term,
-    array_literal,
-    build_is,
-)
+from data_resource_api.rest.questions.operands import Operand, Term, array_literal
+from data_resource_api.rest.questions.operators import OPERATORS, build_is
 from data_resource_api.rest.questions.output import Embedded, OutputColumn, as_json
 from data_resource_api.rest.questions.resolving import Resolver
 from data_resource_api.rest.questions.sealed import sealed_condition

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from data_resource_api.compiler.fields import Field, FieldError
-from data_resource_api.rest.questions.operators import Term
+from data_resource_api.rest.questions.operands import Term
 from data_resource_api.rest.questions.syntax import Condition
 
 #: The operators → what they are of the field's column, its blind index, and the array of all indexes that

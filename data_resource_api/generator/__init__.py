@@ -17,40 +17,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from psycopg2 import errors as pg
 
 from data_resource_api.checking import compiled
-from data_resource_api.compiler.data_resource import DataResource, compile_data_resource
-from data_resource_api.compiler.payload import payload_digest
+from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.database import admin_schema
-from data_resource_api.database.citus import require_citus
-from data_resource_api.database.comparison import (
-    ExistingTable,
-    differences,
-    existing_tables,
-    physical_associations,
-)
+from data_resource_api.database.comparison import existing_tables
 from data_resource_api.database.deadlines import limit
 from data_resource_api.database.engine import why_unreachable
-from data_resource_api.errors import (
-    Conflict,
-    DatabaseDiffers,
-    DrgError,
-    NotLoaded,
-    Unavailable,
-)
+from data_resource_api.errors import DrgError, NotLoaded, Unavailable
+from data_resource_api.generator.copies import Copies
+from data_resource_api.generator.installation import adopt, compile_generation, install
+from data_resource_api.generator.live import Live
 from data_resource_api.host import Host
-from data_resource_api.json_text import pretty_json, read_json
+from data_resource_api.json_text import pretty_json
 from data_resource_api.rest.direct import Authorize
 from data_resource_api.rest.flask_app import GeneratedApi
 from data_resource_api.rest.servers import Servers
 from data_resource_api.settings import Settings
-from data_resource_api.storage.base import CopyChanged, Storage, StorageError
-from data_resource_api.storage.local import stage_file
+from data_resource_api.storage.base import Storage, StorageError
 
 logger = logging.getLogger("data_resource_api")
 
@@ -63,30 +51,6 @@ LOOK_TIMEOUT: Final = 1.5
 #: Seconds for which a database that could not be reached is not asked again: 503 at once instead.
 RESPITE: Final = 0.5
 
-#: How often a copy that others keep changing is written again, before it is left to them.
-_MENDING_ATTEMPTS: Final = 5
-
-OPENAPI_NAME: Final = "swagger.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What this worker serves.
-
-    :ivar resource: ``None`` when nothing has been generated.
-    :ivar api: the generated API, ``None`` where there is none.
-    :ivar problem: why what is stored cannot be served, or ``None``.
-    """
-
-    resource: DataResource | None = None
-    api: GeneratedApi | None = None
-    problem: NotLoaded | None = None
-
-    @property
-    def digest(self) -> str | None:
-        """Which data resource this is."""
-        return self.resource.digest if self.resource else None
-
 
 class Generator:
     """Makes data resources live, and keeps this worker serving the one that is."""
@@ -98,7 +62,7 @@ class Generator:
         self._authorize = authorize
         self.servers = servers
         self.engine = servers.primary.engine
-        self.storage = storage
+        self._copies = Copies(storage, settings.static_dir, self.engine)
         self.current = Live(problem=NotLoaded("The service is starting."))
         self.host = Host(settings.static_dir)
         self._seen_stamp = b""
@@ -127,10 +91,10 @@ class Generator:
             with admin_schema.transaction(self.engine) as connection:
                 live = admin_schema.live(connection)
                 if live is not None and live.digest == resource.digest:
-                    resource = self._compile(live)
+                    resource = compile_generation(live)
                     stored = live.payload
                 else:
-                    resource = self._install(connection, resource, live)
+                    resource = install(connection, resource, live)
                     stored = pretty_json(resource.payload.document)
                 require_valid()
                 publish = self._stage(resource, stored)
@@ -140,111 +104,12 @@ class Generator:
         _warn_of_public(resource)
         return resource
 
-    def _install(
-        self,
-        connection: sa.Connection,
-        resource: DataResource,
-        live: admin_schema.Generation | None,
-    ) -> DataResource:
-        """Create the tables, or find them as they should be, and record what is live."""
-        existing = existing_tables(connection)
-        if not resource.payload.touch_database:
-            return self._adopt(connection, resource, existing)
-        require_citus(connection, resource)
-        names = {table.name for table in resource.metadata.tables.values()}
-        if live is not None:
-            before = self._compile(live)
-            names |= {table.name for table in before.metadata.tables.values()}
-        taken = sorted(names & existing.keys())
-        if taken:
-            raise Conflict(
-                "The database has tables already, and nothing is generated over them. Migrate them "
-                'by hand and post with "touch_database": false.',
-                [f"{name}: the table exists." for name in taken],
-            )
-        try:
-            resource.create_tables(connection)
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated or isinstance(error.orig, pg.QueryCanceled):
-                raise
-            raise Conflict(
-                "The database refuses to create the tables.", [_reason(error)]
-            ) from error
-        stored = pretty_json(resource.payload.document)
-        admin_schema.record(connection, resource.digest, stored, {})
-        return resource
-
-    def _adopt(
-        self,
-        connection: sa.Connection,
-        resource: DataResource,
-        existing: Mapping[str, ExistingTable],
-    ) -> DataResource:
-        """Record a resource as live whose tables somebody else has made, and made right.
-
-        :raises DatabaseDiffers: with every difference.
-        """
-        require_citus(connection, resource)
-        associations = physical_associations(resource, existing)
-        document = resource.payload.document
-        if associations:
-            resource = compile_data_resource(document, associations=associations, trusted=True)
-        lines = differences(resource, existing)
-        if lines:
-            raise DatabaseDiffers("The database is not as the document describes it.", lines)
-        admin_schema.record(connection, resource.digest, pretty_json(document), associations)
-        return resource
-
-    def _compile(self, live: admin_schema.Generation) -> DataResource:
-        return compile_data_resource(
-            read_json(live.payload), associations=live.associations, trusted=True
-        )
+    def served_document(self, resource: DataResource) -> Mapping[str, object]:
+        """The OpenAPI document as clients get it; where tokens are needed, it says so."""
+        return resource.locked_openapi if self.settings.production else resource.openapi
 
     def _stage(self, resource: DataResource, stored: bytes) -> Callable[[], None]:
-        """Write the copies beside their places, so that what can fail fails before the commit."""
-        copies = [
-            self.storage.stage(stored),
-            stage_file(
-                self.settings.static_dir / OPENAPI_NAME, pretty_json(self.served_document(resource))
-            ),
-        ]
-
-        def publish() -> None:
-            for copy in copies:
-                self._put_in_place(copy)
-
-        return publish
-
-    def _put_in_place(self, copy: Callable[[], None]) -> None:
-        """Publish a copy. The row is committed and is the truth: a copy may wait to be mended."""
-        try:
-            copy()
-        except CopyChanged as conflict:
-            logger.warning("%s What is live is written again.", conflict)
-            self._mend_copy()
-        except StorageError as error:
-            logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
-        except OSError:
-            logger.exception("The copy in %s could not be replaced.", self.storage.place)
-
-    def _mend_copy(self) -> None:
-        """Write what is live to the storage once more, one host at a time.
-
-        Two hosts that generate one after the other publish in any order, after their commits. The
-        one that comes second finds the copy changed; what it writes here is what is live by then.
-        """
-        for _ in range(_MENDING_ATTEMPTS):
-            try:
-                with admin_schema.transaction(self.engine) as connection:
-                    live = admin_schema.live(connection)
-                    if live is not None:
-                        self.storage.stage(live.payload)()
-                return
-            except CopyChanged as conflict:
-                logger.warning("%s What is live is written again.", conflict)
-            except (StorageError, sa.exc.SQLAlchemyError) as error:
-                logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
-                return
+        return self._copies.stage(stored, self.served_document(resource))
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────
 
@@ -275,13 +140,13 @@ class Generator:
             self._publish(Live(problem=NotLoaded(why_unreachable(error))))
 
     def _restore(self) -> None:
-        copy = self.storage.read()
+        copy = self._copies.read()
         with self.engine.connect() as connection:
             live = admin_schema.live(connection)
         if live is None and copy is None:
             self._publish(Live())
         elif live is not None and live.payload == copy:
-            self._serve(self._compile(live))
+            self._serve(compile_generation(live))
         else:
             self._serve(self._reconcile())
 
@@ -289,47 +154,23 @@ class Generator:
         """Make the copy and the row agree again."""
         with self.host.alone():
             with admin_schema.transaction(self.engine) as connection:
-                copy = self.storage.read()
+                copy = self._copies.read()
                 live = admin_schema.live(connection)
-                edited = self._edited(connection, copy, live)
+                edited = self._copies.edited(connection, copy, live)
                 if edited is not None:
-                    resource = self._adopt(connection, edited, existing_tables(connection))
+                    resource = adopt(connection, edited, existing_tables(connection))
                     stored = pretty_json(resource.payload.document)
-                    logger.warning("What was edited in %s is live now.", self.storage.place)
+                    logger.warning("What was edited in %s is live now.", self._copies.place)
                 else:
                     assert live is not None
-                    resource, stored = self._compile(live), live.payload
+                    resource, stored = compile_generation(live), live.payload
                     if copy != stored:  # another worker may have mended it meanwhile
                         logger.warning(
-                            "The copy in %s is replaced by what is live.", self.storage.place
+                            "The copy in %s is replaced by what is live.", self._copies.place
                         )
                 publish = self._stage(resource, stored)
             publish()
         return resource
-
-    def _edited(
-        self, connection: sa.Connection, copy: bytes | None, live: admin_schema.Generation | None
-    ) -> DataResource | None:
-        """The stored copy where it was never live, which makes it somebody's edit; else nothing.
-
-        :raises StorageError: it cannot be read as a payload.
-        """
-        if copy is None:
-            return None
-        try:
-            document = read_json(copy)
-            digest = payload_digest(document)
-        except DrgError as error:
-            raise StorageError(f"{self.storage.place} is damaged. {error.detail}") from error
-        if live is not None and admin_schema.was_live(connection, digest):
-            return None
-        with compiled(document) as (resource, require_valid):
-            require_valid()
-            return resource
-
-    def served_document(self, resource: DataResource) -> Mapping[str, object]:
-        """The OpenAPI document as clients get it; where tokens are needed, it says so."""
-        return resource.locked_openapi if self.settings.production else resource.openapi
 
     # ── keeping up ───────────────────────────────────────────────────────────────────────────────
 
@@ -391,7 +232,7 @@ class Generator:
             self._serve(compiled)
         else:
             try:
-                self._serve(self._compile(live))
+                self._serve(compile_generation(live))
             except DrgError as error:
                 problem = NotLoaded(
                     f"What is live cannot be served here. {error.detail}", error.errors
@@ -439,8 +280,3 @@ def _warn_of_public(resource: DataResource) -> None:
     public = [operation.place for operation in resource.operations if operation.public]
     if public:
         logger.warning("The document lets anybody call %s.", ", ".join(public))
-
-
-def _reason(error: sa.exc.DBAPIError) -> str:
-    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
-    return f"{primary or error.orig}."
