@@ -31,8 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 
 @pytest.fixture(autouse=True)
 def _empty_tables(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute("TRUNCATE book RESTART IDENTITY")
+    service.execute("TRUNCATE book RESTART IDENTITY")
 
 
 def drg(
@@ -51,8 +50,7 @@ def drg(
 
 
 def titles(service: Service) -> list[str]:
-    assert service.database is not None
-    rows = service.database.execute("SELECT title FROM book ORDER BY id")
+    rows = service.execute("SELECT title FROM book ORDER BY id")
     return [row[0] for row in rows]
 
 

@@ -154,8 +154,7 @@ def test_no_refusal_shows_a_value_of_another_row(service: Service) -> None:
 )
 def test_a_failure_that_is_not_the_clients_shows_no_value(service: Service, raised: str) -> None:
     """A trigger of the database's owner: the answer names an id, the log the cause, neither a value."""
-    assert service.database is not None
-    service.database.execute(
+    service.execute(
         f"""CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN {raised}; RETURN NEW; END $$;
             CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON patient
@@ -164,7 +163,7 @@ def test_a_failure_that_is_not_the_clients_shows_no_value(service: Service, rais
     try:
         response = send(service, "POST", "/patient", {"name": VALUE})
     finally:
-        service.database.execute("DROP TRIGGER fail ON patient")
+        service.execute("DROP TRIGGER fail ON patient")
     assert response.status_code in (400, 500)
     if response.status_code == 500:
         identity = response.headers["X-Request-Id"]

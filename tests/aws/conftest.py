@@ -18,7 +18,7 @@ def access(provider: Provider) -> Access:
     return Access(provider.settings(), provider.bearer("drg:admin"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
     """A PostgreSQL whose roles can be changed."""
     with open_folder() as folder, own_server(folder) as server:

@@ -7,10 +7,7 @@ from tests.service import Service, entry, payload
 
 
 def test_touch_database_false_lists_every_difference(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute(
-        "CREATE TABLE people (id integer, name integer NOT NULL, x int NOT NULL)"
-    )
+    service.execute("CREATE TABLE people (id integer, name integer NOT NULL, x int NOT NULL)")
     people = entry(
         "people",
         NAME,
@@ -19,7 +16,7 @@ def test_touch_database_false_lists_every_difference(service: Service) -> None:
         {"name": "home", "type": "integer"},
         foreignKeys=[{"fields": "home", "reference": {"resource": "homes", "fields": "id"}}],
     )
-    service.database.execute("ALTER TABLE people ADD mail text, ADD home integer")
+    service.execute("ALTER TABLE people ADD mail text, ADD home integer")
     document = payload(people, entry("homes"), pairs=[("people", "homes")])
     response = service.post("/generator", {**document, "touch_database": False})
     assert response.status_code == 409
@@ -41,13 +38,12 @@ def test_touch_database_false_lists_every_difference(service: Service) -> None:
 
 def test_a_database_of_the_original_is_served_unchanged(service: Service) -> None:
     """Native enums, unnamed checks, serial keys, and an association in the original's order."""
-    assert service.database is not None
     service.stop()
-    service.database.execute(
+    service.execute(
         "DROP SCHEMA admin CASCADE; CREATE SCHEMA admin; "
         "CREATE TABLE admin.table_schema (id integer PRIMARY KEY, tableschema jsonb, swagger jsonb)"
     )
-    service.database.execute(
+    service.execute(
         """
         CREATE TYPE people_kind_enum AS ENUM ('a', 'b');
         CREATE TABLE people (id serial PRIMARY KEY, name text NOT NULL CHECK (length(name) >= 2),
@@ -78,12 +74,12 @@ def test_a_database_of_the_original_is_served_unchanged(service: Service) -> Non
         foreignKeys=[{"fields": "boss", "reference": {"resource": "People", "fields": "id"}}],
     )
     document = payload(people, teams, pairs=[("people", "Teams")])
-    dump = service.database.execute(
+    dump = service.execute(
         "SELECT table_name::text, column_name::text, data_type FROM information_schema.columns "
         "WHERE table_schema = 'public' ORDER BY 1, 2"
     )
     service.generate({**document, "touch_database": False})
-    assert dump == service.database.execute(
+    assert dump == service.execute(
         "SELECT table_name::text, column_name::text, data_type FROM information_schema.columns "
         "WHERE table_schema = 'public' ORDER BY 1, 2"
     )

@@ -29,8 +29,7 @@ def test_after_the_204_every_worker_answers_by_the_new_api(service: Service) -> 
     assert answers(service, "/people") == {200}, "a route added"
 
     # A field renamed and a verb removed, after a migration by hand.
-    assert service.database is not None
-    service.database.execute("ALTER TABLE people RENAME COLUMN name TO full_name")
+    service.execute("ALTER TABLE people RENAME COLUMN name TO full_name")
     renamed = payload(entry("people", {"name": "full_name", "type": "string"}))
     del renamed["data_resource_schema"]["api"]["apiSpec"]["paths"]["/people"]["post"]
     service.put("/people/1", {})

@@ -27,7 +27,7 @@ def test_a_different_payload_over_existing_tables_is_409_and_names_them(service:
 
 def test_tables_that_nobody_names_are_none_of_its_business(service: Service) -> None:
     assert service.database is not None
-    service.database.execute("CREATE TABLE somebody_elses (x int)")
+    service.execute("CREATE TABLE somebody_elses (x int)")
     service.generate(payload(entry("people", NAME)))
     assert service.database.tables() == ["people", "somebody_elses"]
 
@@ -48,7 +48,7 @@ def test_a_refused_payload_changes_nothing(service: Service) -> None:
 
 def test_a_table_that_the_database_refuses_leaves_none_of_the_others(service: Service) -> None:
     assert service.database is not None
-    service.database.execute("CREATE VIEW pk_second AS SELECT 1")  # has the name of the key's index
+    service.execute("CREATE VIEW pk_second AS SELECT 1")  # has the name of the key's index
     response = service.post("/generator", payload(entry("first", NAME), entry("second", NAME)))
     assert response.status_code == 409
     assert "pk_second" in response.json()["errors"][0]

@@ -38,8 +38,7 @@ def test_a_missing_copy_is_written_again(service: Service) -> None:
 def test_an_older_copy_is_replaced_by_what_is_live(service: Service) -> None:
     service.generate(payload(entry("people", NAME)))
     older = stored(service)
-    assert service.database is not None
-    service.database.execute("ALTER TABLE people ADD age integer")
+    service.execute("ALTER TABLE people ADD age integer")
     service.generate({**payload(entry("people", NAME, AGE)), "touch_database": False})
     newer = stored(service)
     copy_of(service).write_bytes(older)
@@ -50,8 +49,7 @@ def test_an_older_copy_is_replaced_by_what_is_live(service: Service) -> None:
 
 def test_an_edited_copy_that_fits_the_database_is_adopted(service: Service) -> None:
     service.generate(payload(entry("people", NAME)))
-    assert service.database is not None
-    service.database.execute("ALTER TABLE people ADD age integer")
+    service.execute("ALTER TABLE people ADD age integer")
     service.stop()
     copy_of(service).write_text(json.dumps(payload(entry("people", NAME, AGE))))
     service.start()
@@ -72,10 +70,9 @@ def test_an_edited_copy_that_does_not_fit_is_refused_with_the_differences(servic
         assert "Retry-After" in response.headers
     assert service.get("/-/health").status_code == 200
     assert service.get("/tableschema").status_code == 200
-    assert service.database is not None
-    assert service.database.execute("SELECT count(*) FROM admin.generation") == [(1,)]
+    assert service.execute("SELECT count(*) FROM admin.generation") == [(1,)]
     # The database is migrated by hand: no restart is needed.
-    service.database.execute("ALTER TABLE people ADD age integer")
+    service.execute("ALTER TABLE people ADD age integer")
     import time
 
     time.sleep(1.1)
@@ -103,8 +100,7 @@ def test_an_unreadable_copy_is_an_error_until_a_payload_is_posted(
 
 def test_a_copy_alone_is_adopted_on_the_database_that_it_describes(service: Service) -> None:
     """The documented restart of the original: a file, and tables that fit it."""
-    assert service.database is not None
-    service.database.execute("CREATE TABLE people (id serial PRIMARY KEY, name text)")
+    service.execute("CREATE TABLE people (id serial PRIMARY KEY, name text)")
     service.stop()
     service.static.mkdir(exist_ok=True)
     copy_of(service).write_text(json.dumps(payload(entry("people", NAME))))
@@ -125,8 +121,7 @@ def test_loading_at_start_never_runs_ddl(service: Service) -> None:
 def test_a_database_that_a_newer_version_has_used_is_told(service: Service) -> None:
     service.generate(payload(entry("people", NAME)))
     service.stop()
-    assert service.database is not None
-    service.database.execute("UPDATE admin.drg_version SET version_num = '9999'")
+    service.execute("UPDATE admin.drg_version SET version_num = '9999'")
     service.start()
     response = service.get("/people")
     assert response.status_code == 503

@@ -76,8 +76,7 @@ def _empty_tables(service: Service) -> None:
 
 
 def rows(service: Service, sql: str) -> list[tuple[Any, ...]]:
-    assert service.database is not None
-    return service.database.execute(sql)
+    return service.execute(sql)
 
 
 def send(
