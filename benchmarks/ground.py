@@ -17,6 +17,8 @@ from tests.service import Database, entry, open_folder, payload
 
 #: Rows of the tables that every workload but those at scale are about.
 ROWS = 10_000
+#: Books of each author; there are :data:`ROWS` of them.
+BOOKS = 10
 #: Rows that a table holds "at a million".
 MILLION = 1_000_000
 
@@ -37,12 +39,19 @@ def document() -> dict[str, Any]:
     """The payload that makes the tables."""
     name = {"name": "name", "type": "string"}
     code = {"name": "code", "type": "string", "constraints": {"unique": True}}
+    author = {"name": "author_id", "type": "integer"}
+    written_by = {
+        "fields": "author_id",
+        "reference": {"resource": "authors", "fields": "id"},
+    }
     wide = [{"name": column, "type": kind} for column, (kind, _) in WIDE.items()]
     return payload(
         entry("people", name),
         entry("teams", name),
         entry("wide", code, *wide),
         entry("million", name),
+        entry("authors", name),
+        entry("books", {"name": "title", "type": "string"}, author, foreignKeys=[written_by]),
         pairs=[("people", "teams")],
     )
 
@@ -73,10 +82,14 @@ class Ground:
         self.database.execute(
             f"INSERT INTO wide (code, {columns}) "
             f"SELECT 'code ' || n, {values} FROM generate_series(1, {ROWS}) n; "
-            f"INSERT INTO million (name) SELECT 'name ' || n FROM generate_series(1, {self.million}) n"
+            f"INSERT INTO million (name) SELECT 'name ' || n FROM generate_series(1, {self.million}) n; "
+            "INSERT INTO authors (name) "
+            f"SELECT 'name ' || n FROM generate_series(1, {ROWS // BOOKS}) n; "
+            "INSERT INTO books (title, author_id) "
+            f"SELECT 'title ' || n, (n - 1) / {BOOKS} + 1 FROM generate_series(1, {ROWS}) n"
         )
-        for statement in ("VACUUM ANALYZE wide", "VACUUM ANALYZE million"):
-            self.database.execute(statement)
+        for table in ("wide", "million", "authors", "books"):
+            self.database.execute(f"VACUUM ANALYZE {table}")
         self.restore()
 
     def restore(self) -> None:

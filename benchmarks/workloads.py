@@ -88,6 +88,16 @@ WORKLOADS = (
         expected='"code 1"',
     ),
     Workload(
+        "embed",
+        "20 parents, each with its 10 children",
+        _both(
+            Request("/authors?select=id,name,books(id,title)&limit=20"),
+            Request("/authors?select=id,name,books(id,title)&limit=20&order=id"),
+        ),
+        expected='"title 200"',
+        only=("ours", "ours-token", "postgrest", "postgrest-token"),
+    ),
+    Workload(
         "post",
         "POST",
         _both(Request("/people", "POST", _NEW), Request("/people", "POST", _NEW)),

@@ -6,10 +6,10 @@ what CORS says. A write or a refusal gets a line in the audit log.
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from data_resource_api.audit import AuditLog
@@ -55,16 +55,17 @@ class Perimeter:
         answered = ""
         given = environ.get("HTTP_X_REQUEST_ID")
         if given is None or _REQUEST_ID.fullmatch(given) is None:
-            given = os.urandom(16).hex()
+            # A name, not a secret: reading the system's random numbers would give up Python's lock.
+            given = f"{random.getrandbits(128):032x}"
         environ[REQUEST_ID] = given
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal answered
             answered = status
-            stated = _STATED.intersection(name for name, _ in headers)
+            stated = [name for name, _ in headers if name in _STATED]
             headers = [
                 *headers,
-                *(header for header in SECURITY_HEADERS if header[0] not in stated),
+                *(_unstated(stated) if stated else SECURITY_HEADERS),
                 *self._cross_origin.headers(environ),
                 ("X-Request-Id", given),
             ]
@@ -84,3 +85,7 @@ class Perimeter:
         finally:
             current_request.reset(answering)
         return body
+
+
+def _unstated(stated: Sequence[str]) -> list[tuple[str, str]]:
+    return [header for header in SECURITY_HEADERS if header[0] not in stated]

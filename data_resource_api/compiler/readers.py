@@ -23,6 +23,7 @@ Reader = Callable[[object], Any]
 
 INTEGER_RANGE: Final = range(-(2**31), 2**31)
 BIGINT_RANGE: Final = range(-(2**63), 2**63)
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 class FieldError(ValueError):
@@ -109,7 +110,7 @@ def _integer(value: object, descriptor: Descriptor) -> int:
         text = value.strip()
         if descriptor.get("bareNumber") is False:
             text = re.sub(r"(^[^\d+-]*)|(\D*$)", "", text)
-        if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
+        if not _WHOLE.fullmatch(text):
             raise FieldError(f"must be a whole number, not {quote(value)}.")
         return int(text)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -176,7 +176,7 @@ class DirectRoutes:
         if reply.status == _NOT_MODIFIED:
             del headers[:2]  # it has no body, and says nothing of the one that it stands for
         start_response(_STATUS_LINES[reply.status], headers)
-        return (reply.body,)
+        return [reply.body]  # a list: granian sends that at once, and anything else piece by piece
 
 
 def note_outcome(environ: dict[str, Any], reply: Reply) -> None:

@@ -17,13 +17,15 @@ from data_resource_api.errors import Forbidden
 #: Addresses and names whose answer is kept: a client sends the same ones with every request.
 _KEPT: Final = 256
 
-_FORWARDING: Final = (
-    "HTTP_FORWARDED",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_REAL_IP",
-    "HTTP_VIA",
+_FORWARDING: Final = frozenset(
+    {
+        "HTTP_FORWARDED",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_REAL_IP",
+        "HTTP_VIA",
+    }
 )
 
 
@@ -48,7 +50,7 @@ class LoopbackOnly:
         remedy = "Without authorization only this machine is served; see DRG_ALLOW_ANONYMOUS."
         if not is_loopback(str(environ.get("REMOTE_ADDR") or "")):
             raise Forbidden(f"The client is not on the loopback address. {remedy}")
-        if any(name in environ for name in _FORWARDING):
+        if not _FORWARDING.isdisjoint(environ):
             raise Forbidden(f"The request came through a proxy. {remedy}")
         host = str(environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "")
         if not is_loopback_host(host):
