@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.service import Service, clean_environment, entry, free_port, payload, running
+from tests.command_line import run
+from tests.service import Service, entry, free_port, payload, running
 
 DRG = Path(sys.executable).with_name("drg")
 
@@ -37,15 +37,7 @@ def _empty_tables(service: Service) -> None:
 def drg(
     service: Service, *arguments: str | Path, text: str = "", **settings: str
 ) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [DRG, "import", *arguments, "--url", service.url],
-        env=clean_environment(**settings),
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run("drg", "import", *arguments, "--url", service.url, text=text, **settings)
     return done.returncode, done.stdout, done.stderr
 
 

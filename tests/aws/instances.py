@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from tests.cloud import REGION
-from tests.service import Database, clean_environment, entry, free_port, payload
+from tests.command_line import run
+from tests.service import Database, entry, free_port, payload
 
 BOOKS = payload(entry("book", {"name": "title", "type": "string"}))
 
@@ -62,8 +61,5 @@ def live_payload(database: Database) -> bytes:
 
 def serve(**settings: str) -> subprocess.CompletedProcess[str]:
     """Run ``drg serve`` where it ends by itself."""
-    environment = clean_environment(AWS_EC2_METADATA_DISABLED="true", **settings)
-    command = [str(Path(sys.executable).with_name("drg")), "serve", "--port", str(free_port())]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    settings["AWS_EC2_METADATA_DISABLED"] = "true"
+    return run("drg", "serve", "--port", str(free_port()), **settings)

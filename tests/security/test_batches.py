@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.provider import Provider
+from tests.security.routes import secure
 from tests.security.tokens import BAD
 from tests.service import Service, entry, payload, running
 
@@ -23,13 +24,7 @@ def document() -> dict[str, Any]:
     )
     api = stated["data_resource_schema"]["api"]["apiSpec"]
     api["components"] = {"securitySchemes": {"tokens": {"type": "http", "scheme": "bearer"}}}
-    for path, item in api["paths"].items():
-        for verb in ("get", "post", "put", "patch", "delete"):
-            if verb in item and path.startswith("/people"):
-                scope = "read" if verb == "get" else "write"
-                item[verb] = item[verb] | {"security": [{"tokens": [scope]}]}
-    api["paths"]["/notices"]["get"] = api["paths"]["/notices"]["get"] | {"security": []}
-    return stated
+    return secure(stated)
 
 
 @pytest.fixture(scope="module")

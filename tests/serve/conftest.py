@@ -13,9 +13,9 @@ from tests.serve.processes import postmasters, wait_for
 from tests.service import Service, open_folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A folder whose embedded PostgreSQL the tests use in turn."""
+    """A folder whose embedded PostgreSQL the tests of a module use in turn."""
     with open_folder() as folder:
         yield folder
 

@@ -33,6 +33,8 @@ def test_a_killed_service_is_started_again_at_once_on_the_same_port_and_data(
     embedded.start()
     wait_until_served(embedded)
     assert embedded.process is not None
+    embedded.generate(NOTE)
+    embedded.post("/note", {"text": "kept"})
     before = postmasters(embedded)
     left = workers(embedded)
     assert len(left) == 2
