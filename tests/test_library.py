@@ -127,7 +127,8 @@ def test_the_children_of_a_row_come_in_pages(service: Service) -> None:
     page = service.get("/member/1/member?limit=1").json()
     assert [row["id"] for row in page["member"]] == [2]
     links = {link["rel"]: link["href"] for link in page["links"]}
-    assert links["next"] == links["last"] == "/member/1/member?offset=1&limit=1"
+    assert links["next"] == "/member/1/member?offset=1&limit=1&after=2"
+    assert links["last"] == "/member/1/member?offset=1&limit=1"
     assert [row["id"] for row in service.get(links["next"]).json()["member"]] == [3]
     assert service.get("/member/1/member?limit=1&offset=9").json()["member"] == []
 

@@ -35,14 +35,14 @@ _LARGEST: Final = 2**63 - 1
 _PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: ("offset", "limit", "after", "before", "from"),
     Kind.QUERY: ("offset", "limit"),
-    Kind.CHILDREN: ("offset", "limit"),
+    Kind.CHILDREN: ("offset", "limit", "after", "before", "from"),
 }
 _CURSORS: Final = ("after", "before", "from")
 _ROW_BODIES: Final = frozenset({Kind.CREATE, Kind.REPLACE, Kind.MODIFY, Kind.QUERY})
 _ID_BODIES: Final = frozenset({Kind.RELATE, Kind.ADD_RELATED})
 
 #: The operations whose rows come in every form.
-IN_EVERY_FORM: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY})
+IN_EVERY_FORM: Final = frozenset({Kind.LIST, Kind.READ, Kind.QUERY, Kind.CHILDREN})
 
 #: The operations whose body is read.
 TAKES_BODY: Final = _ROW_BODIES | _ID_BODIES
@@ -121,6 +121,7 @@ def parse(
 ) -> ApiRequest:
     """Check a request against what every table has in common, and its names against its table's.
 
+    :param table: whose rows are asked for.
     :raises BadRequest: naming every parameter that is wrong, or what is wrong with the body.
     :raises UnsupportedMediaType: the operation takes a body and this one is not JSON.
     """
@@ -141,7 +142,8 @@ def parse(
     if asks is None:
         faults += [_unknown(name, (*known, *_CHOICES.get(kind, "").split())) for name, _ in others]
     elif others or bare or "count" in raw.prefer:
-        question = asked_question(kind, table, others, (*known, *asks), raw.prefer, faults)
+        taken = (*known, *asks, *_CHOICES.get(kind, "").split())
+        question = asked_question(kind, table, others, taken, raw.prefer, faults)
     if faults:
         raise BadRequest("The query string is wrong.", faults)
     if kind is Kind.QUERY:
@@ -162,7 +164,7 @@ def parse(
         form=form,
         body=body,
         question=question,
-        asked=others,
+        asked=[("via", choice), *others] if choice and kind is Kind.CHILDREN else others,
         bare=bare,
         on_conflict=choice if kind is Kind.CREATE else "",
         via=choice if kind is Kind.CHILDREN else "",

@@ -19,9 +19,9 @@ from data_resource_api.errors import (
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
 from data_resource_api.rest.conditions import ANY, NONE, entity_tag
-from data_resource_api.rest.context import OperationContext, Plan, Rows
+from data_resource_api.rest.context import OperationContext, Plan
 from data_resource_api.rest.response import with_headers
-from data_resource_api.rest.statements import Statement, keyed
+from data_resource_api.rest.statements import Rows, Statement, keyed
 
 MakePlan = Callable[[OperationContext, ApiRequest], Plan]
 

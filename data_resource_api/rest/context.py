@@ -13,29 +13,31 @@ from data_resource_api.compiler.fields import FieldError
 from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
-from data_resource_api.errors import BadRequest, NotFound
-from data_resource_api.rest.csv_text import quoted
+from data_resource_api.errors import NotFound
 from data_resource_api.rest.keys import read_key
-from data_resource_api.rest.pages import Position, RowCount, Start, cursors
-from data_resource_api.rest.questions.sql import Questions
+from data_resource_api.rest.listing import Listing
+from data_resource_api.rest.pages import RowCount
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
 from data_resource_api.rest.staging import Staging
-from data_resource_api.rest.statements import AssociationStatements, Statement, TableStatements
-
-Rows = Sequence[tuple[Any, ...]]
+from data_resource_api.rest.statements import (
+    AssociationStatements,
+    Rows,
+    Statement,
+    TableStatements,
+)
 
 #: What an operation does: it yields statements, is sent their rows, and returns the answer.
 Plan = Generator[Statement, Rows, Reply]
 
 
-class OperationContext:
+class OperationContext(Listing):
     """All that an operation needs of its tables, made once when the data resource is loaded.
 
     :ivar path: the list's path, quoted as links and ``Location`` write it.
     :ivar allowed: the verbs of the operation's path.
-    :ivar readable: the tables that can be listed, and what their GET asks for.
     :ivar patience: seconds that a client may take to take the next rows of a stream.
-    :ivar absent: what stands for ``null`` in a CSV.
+    :ivar shown: the table whose rows are in the answer.
+    :ivar children: the foreign key's fields, joined by commas → the rows that refer by it to one row.
     :ivar reading: what a GET of the operation's path asks for; ``None`` where it has none.
     """
 
@@ -57,10 +59,9 @@ class OperationContext:
         import_timeout: int = 600,
         import_slots: threading.Semaphore | None = None,
     ) -> None:
-        self.resource = resource
-        self.readable = readable
+        super().__init__(resource.tables[operation.table], resource, readable)
         self.operation = operation
-        self.table: ResourceTable = resource.tables[operation.table]
+        self.shown: ResourceTable = self.table
         self.statements = statements[operation.table]
         self.writer = RowWriter(self.table.fields.values(), self.table.key)
         #: Blind index column → the field that it belongs to.
@@ -92,29 +93,25 @@ class OperationContext:
         self._tables = resource.tables
         self.max_nesting = max_nesting
         self.patience = patience
-        self.absent = _absent(self.table)
         self.require_if_match = require_if_match
         self.reading = reading
         self.count = RowCount(exact_count_limit)
-        self.keys = [self.table.fields[name] for name in self.table.key]
-        self._key_places = [list(self.table.fields).index(name) for name in self.table.key]
         if operation.related is not None:
             self.related = resource.tables[operation.related]
             self.related_keys = [self.related.fields[name] for name in self.related.key]
             self.related_segment = quoted_path(operation.segments[-1])
-            self.related_statements = statements[operation.related]
-            self.related_writer = RowWriter(self.related.fields.values(), self.related.key)
-            if operation.kind is not Kind.CHILDREN:
+            if operation.kind is Kind.CHILDREN:
+                self.shown = self.related
+                self.children = {
+                    ",".join(reference.fields): Listing(self.related, resource, readable, reference)
+                    for reference in self.related.references_to(operation.table)
+                }
+            else:
                 association = resource.association(operation.table, operation.related)
                 self._associations = [
                     AssociationStatements(association, self.table, self.related, reverse=reverse)
                     for reverse in (False, True)
                 ]
-
-    @functools.cached_property
-    def questions(self) -> Questions:
-        """What can be asked of the table."""
-        return Questions(self.table, self.resource)
 
     @functools.cached_property
     def staging(self) -> Staging:
@@ -135,40 +132,8 @@ class OperationContext:
         except FieldError:
             raise self.not_found(text) from None
 
-    def cursor(self, position: Position) -> dict[str, Any]:
-        """Where a page starts, as parameters of its statement.
-
-        :raises BadRequest: its cursor cannot be a key of this table.
-        """
-        match position.start:
-            case Start.OFFSET:
-                return {"offset": position.offset}
-            case Start.END if self.keys:
-                return {}
-            case Start.AFTER | Start.BEFORE if self.keys:
-                try:
-                    values = read_key(self.keys, position.key)
-                except FieldError as error:
-                    fault = f"{position.start}: {error}"
-                else:
-                    return {f"k{index}": value for index, value in enumerate(values)}
-            case start:
-                name = "from" if start is Start.END else start
-                fault = f"{name}: {self.table.name} has no primary key, so its rows have no order."
-        raise BadRequest("The query string is wrong.", [fault])
-
-    def ends(self, rows: Rows) -> tuple[str, str] | None:
-        """Cursors of the first and the last of these rows."""
-        first, last = ([row[place] for place in self._key_places] for row in (rows[0], rows[-1]))
-        return cursors(self.keys, first, last)
-
     def not_found(self, key: object) -> NotFound:
         """The answer for a row that is not there."""
         return NotFound(
             f"There is no {self.table.name} with {', '.join(self.table.key)} {quote(key)}."
         )
-
-
-def _absent(table: ResourceTable) -> str:
-    stated = table.entry.descriptor.get("missingValues") or [""]
-    return "" if "" in stated else quoted(str(stated[0]))

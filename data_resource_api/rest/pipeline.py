@@ -63,7 +63,7 @@ def read_request(context: OperationContext, raw: RawRequest) -> ApiRequest:
     return parse(
         context.operation,
         raw,
-        context.table,
+        context.shown,
         max_page_size=context.max_page_size,
         max_nesting=context.max_nesting,
     )

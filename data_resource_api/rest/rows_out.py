@@ -1,27 +1,29 @@
 """Rows on their way out, in another form than JSON: what is asked, and how the answer is written.
 
-A list, a query or a row, from its first row to its last where no limit is given, in the order of its key.
-``rest.streams`` runs it.
+A list, a query, a row, or those that refer to one, from the first row to the last where no limit is given,
+in the order of the key. ``rest.streams`` runs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, DrgError, MessageNotFound
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
-from data_resource_api.rest.context import OperationContext, Rows
+from data_resource_api.rest.children import PLAIN, Parent, children_of, parent_of
+from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.csv_text import CsvLines, OutColumn
 from data_resource_api.rest.forms import CSV, Form
+from data_resource_api.rest.listing import Listing
 from data_resource_api.rest.pages import Start
 from data_resource_api.rest.plan import query_statement
 from data_resource_api.rest.questions.plan import ask_table, with_key
 from data_resource_api.rest.questions.syntax import Question
-from data_resource_api.rest.statements import Statement, keyed
+from data_resource_api.rest.statements import Rows, Statement, keyed
 
 WriteRows = Callable[[Rows], list[dict[str, Any]]]
 
@@ -34,6 +36,7 @@ class RowsOut:
     :ivar head: what comes before the first row.
     :ivar file_name: what a browser saves the answer as.
     :ivar refusal: the answer where there is no row at all; ``None`` where that is an answer too.
+    :ivar parent: the row that they refer to, whose values the statement needs.
     """
 
     form: Form
@@ -42,10 +45,11 @@ class RowsOut:
     write: Callable[[Rows], bytes]
     file_name: str
     refusal: DrgError | None = None
+    parent: Parent | None = None
 
 
 def rows_out(
-    context: OperationContext,
+    context: Listing,
     form: Form,
     statement: Statement,
     columns: Sequence[OutColumn],
@@ -106,17 +110,32 @@ def _of_table(
     return rows_out(context, request.form, statement, columns, write, refusal=refusal)
 
 
+def _children(context: OperationContext, request: ApiRequest) -> RowsOut:
+    return asked_rows(context, request, PLAIN)
+
+
 def asked_rows(context: OperationContext, request: ApiRequest, question: Question) -> RowsOut:
     """The rows that a question finds.
 
     :raises DrgError: it cannot be asked, or not by this caller.
     """
-    kind, position = context.operation.kind, request.position
+    listing: Listing = context
     refusal: DrgError | None = None
-    if kind is Kind.READ:
-        question, refusal = with_key(context, request, question), context.not_found(request.key)
-    elif kind is Kind.QUERY:
-        refusal = MessageNotFound("No matches found")
+    parent: Parent | None = None
+    match context.operation.kind:
+        case Kind.READ:
+            question, refusal = with_key(context, request, question), context.not_found(request.key)
+        case Kind.QUERY:
+            refusal = MessageNotFound("No matches found")
+        case Kind.CHILDREN:
+            listing = children_of(context, request.via)
+            parent = parent_of(context, request, listing)
+    made = _asked(listing, request, question)
+    return replace(made, refusal=refusal, parent=parent)
+
+
+def _asked(context: Listing, request: ApiRequest, question: Question) -> RowsOut:
+    position = request.position
     asked = ask_table(context, request, question)
     keyed_start = position.start is Start.AFTER and asked.keyed
     if position.start is not Start.OFFSET and not keyed_start:
@@ -127,9 +146,7 @@ def asked_rows(context: OperationContext, request: ApiRequest, question: Questio
     statement = asked.page(request.limit, position.offset, position.start, context.cursor(position))
     columns = [OutColumn(column.name, column.field) for column in asked.columns]
     width = len(columns) + len(context.keys)
-    return rows_out(
-        context, request.form, statement, columns, asked.write, width=width, refusal=refusal
-    )
+    return rows_out(context, request.form, statement, columns, asked.write, width=width)
 
 
 #: The operations whose rows come in every form.
@@ -137,4 +154,5 @@ ROWS_OUT: Final[Mapping[Kind, Callable[[OperationContext, ApiRequest], RowsOut]]
     Kind.LIST: _list,
     Kind.READ: _read,
     Kind.QUERY: _query,
+    Kind.CHILDREN: _children,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,10 @@ _NO_TABLE: Final = "//"
 
 #: Shapes kept for one table and kind of statement; a client can make any number of them.
 _KEPT: Final = 256
+
+
+#: What a statement gives: its rows, each of its columns' values.
+Rows = Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,6 @@ class TableStatements:
         self.insert_sql = functools.lru_cache(_KEPT)(self._insert)
         self.update_sql = functools.lru_cache(_KEPT)(self._update)
         self.values_sql = functools.cache(self._values)
-        self.count_sql = functools.cache(self._count)
         self.query_sql = functools.lru_cache(_KEPT)(self._query)
         self.page_sql = functools.cache(self._page_sql)
         self.export_sql = functools.cache(self._export_sql)
@@ -254,11 +257,6 @@ class TableStatements:
     def _values(self, names: tuple[str, ...]) -> str:
         """Some columns of one row: ``key0`` … → their values, or none."""
         return compile_sql(sa.select(*(self.table.c[name] for name in names)).where(self._is_key()))
-
-    def _count(self, names: tuple[str, ...]) -> str:
-        """How many rows equal ``p0`` … in all ``names``."""
-        equal = (self.table.c[name] == parameter(f"p{index}") for index, name in enumerate(names))
-        return compile_sql(sa.select(sa.func.count()).select_from(self.table).where(*equal))
 
     def _among(self, name: str, values: str) -> sa.ColumnElement[bool]:
         return self.table.c[name] == sa.any_(sa.cast(parameter(values), ARRAY(sa.LargeBinary)))

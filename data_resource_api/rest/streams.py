@@ -18,12 +18,11 @@ from urllib.parse import quote
 import psycopg2
 
 from data_resource_api.compiler.openapi import Kind
-from data_resource_api.errors import Unavailable
-from data_resource_api.rest.context import Rows
+from data_resource_api.errors import DrgError, Unavailable
 from data_resource_api.rest.response import BrokenOff, Reply
 from data_resource_api.rest.rows_out import RowsOut
 from data_resource_api.rest.servers import Server, Servers, replayed_sql
-from data_resource_api.rest.statements import Statement
+from data_resource_api.rest.statements import Rows, Statement
 from data_resource_api.rest.transaction import CannotConnect, execute, refused, take
 
 _CURSOR: Final = '"drg rows"'
@@ -114,16 +113,26 @@ class RowStream:
             rows = self._begin(server.prologue + before)
             self.first = out.head + out.write(rows)
             self._note(rows, len(self.first))
+        except DrgError:  # nothing is wrong with the connection
+            self._give_back(whole=_rolled_back(self._borrowed.dbapi_connection))
+            raise
         except BaseException:
             self._give_back(whole=False)
             raise
 
     def _begin(self, prologue: str) -> Rows:
-        """Declare the cursor and fetch the first rows, in one message."""
+        """Declare the cursor and fetch the first rows, in one message.
+
+        :raises NotFound: the row that they refer to is not there.
+        """
+        before, parent = f"BEGIN READ ONLY; {prologue}", self._out.parent
         declared = f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {self._out.statement.sql}"
-        statement = Statement(f"{declared}; {self._fetch}", self._out.statement.parameters)
+        parameters = self._out.statement.parameters
         with self._borrowed.dbapi_connection.cursor() as cursor:
-            return execute(cursor, statement, f"BEGIN READ ONLY; {prologue}")
+            if parent is not None:
+                found = parent.values(execute(cursor, parent.statement, before))
+                before, parameters = "", {**parameters, **found}
+            return execute(cursor, Statement(f"{declared}; {self._fetch}", parameters), before)
 
     @property
     def _fetch(self) -> str:

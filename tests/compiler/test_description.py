@@ -141,6 +141,26 @@ def test_fields_are_described_with_the_operators_that_compare_them() -> None:
     assert "`like`" not in resolved(shown["date"], document)["description"]
 
 
+def test_a_list_of_children_is_described_as_the_tables_own_list_is() -> None:
+    """With ``via``, which a field of that name cannot be compared by there."""
+    key = {"fields": "boss", "reference": {"resource": "team", "fields": "id"}}
+    fields = ({"name": "boss", "type": "integer"}, {"name": "via"})
+    tables = (entry("team"), entry("people", NAME, *fields, foreignKeys=[key]))
+    document = payload(*tables)
+    paths = document["data_resource_schema"]["api"]["apiSpec"]["paths"]
+    keyed = {"parameters": paths["/team/{id}"]["parameters"]}
+    paths["/team/{id}/people"] = keyed | {"get": paths["/people"]["get"]}
+    whole = served(document)
+    own, children = (whole["paths"][path]["get"] for path in ("/people", "/team/{id}/people"))
+    assert children["responses"].keys() - own["responses"].keys() == {"404"}
+    assert children["responses"]["200"] == own["responses"]["200"]
+    told = [[resolved(item, whole) for item in each["parameters"]] for each in (own, children)]
+    names = [[item["name"] for item in each] for each in told]
+    assert names[1] == ["via", *names[0]]
+    compared = [resolved(each[-1]["schema"], whole)["properties"].keys() for each in told]
+    assert compared[0] - compared[1] == {"via"}
+
+
 def test_operation_ids_are_unique() -> None:
     """``a`` with ``b_c`` and ``a_b`` with ``c`` would have the same."""
     pairs = [("a", "b_c"), ("a_b", "c")]

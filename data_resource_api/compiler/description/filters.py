@@ -8,7 +8,7 @@ list is not described with as many parameters as its table has fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "geojson": "object",
 }
 
-#: What a URL's parameters mean as such; fields of these names are compared in ``and=(…)``.
+#: What a list's URL means as such; fields of these names are compared in ``and=(…)``.
 _PARAMETERS: Final = frozenset(
     {"select", "order", "count", "and", "or", "not", "offset", "limit", "after", "before", "from"}
 )
@@ -66,8 +66,15 @@ _PARAMETERS: Final = frozenset(
 _PLAIN: Final = re.compile(r"\w[\w -]*")
 
 
-def parameter(table: DescribedTable, components: Components) -> dict[str, str]:
-    """The parameter that holds all of a table's."""
+def parameter(
+    table: DescribedTable, components: Components, taken: Collection[str] = ()
+) -> dict[str, str]:
+    """The parameter that holds all of a table's.
+
+    :param taken: the operation's own parameters, which fields cannot be compared by.
+    """
+    others = frozenset(taken) & table.fields.keys() - _PARAMETERS
+    component = _component(table, others)
 
     def make() -> dict[str, Any]:
         return {
@@ -77,15 +84,18 @@ def parameter(table: DescribedTable, components: Components) -> dict[str, str]:
             'such as `{"name": "like.A*"}` for `?name=like.A*`.',
             "style": "form",
             "explode": True,
-            "schema": compared(table, components),
+            "schema": compared(table, components, others),
             "example": {},
         }
 
-    return components.refer("parameters", f"{table.component}.filter", make)
+    return components.refer("parameters", component, make)
 
 
-def compared(table: DescribedTable, components: Components) -> dict[str, str]:
-    """The schema of its members."""
+def compared(
+    table: DescribedTable, components: Components, others: Collection[str] = ()
+) -> dict[str, str]:
+    """The schema of its members, without these."""
+    component = _component(table, others)
 
     def make() -> dict[str, Any]:
         properties = {
@@ -93,7 +103,7 @@ def compared(table: DescribedTable, components: Components) -> dict[str, str]:
                 "schemas", f"Compared.{kind}", partial(_comparison, kind)
             )
             for name, field in table.fields.items()
-            if (kind := _kind(field)) and name not in _PARAMETERS
+            if (kind := _kind(field)) and name not in _PARAMETERS and name not in others
         }
         return {
             "type": "object",
@@ -101,7 +111,11 @@ def compared(table: DescribedTable, components: Components) -> dict[str, str]:
             "additionalProperties": {"type": "string"},
         }
 
-    return components.refer("schemas", f"{table.component}.filter", make)
+    return components.refer("schemas", component, make)
+
+
+def _component(table: DescribedTable, others: Collection[str]) -> str:
+    return ".".join([table.component, "filter", *(f"but.{name}" for name in sorted(others))])
 
 
 def _comparison(kind: str) -> dict[str, str]:

@@ -75,11 +75,6 @@ def _results(of: Described) -> dict[str, Any]:
     return {"type": "object", "required": ["results"], "properties": {"results": results}}
 
 
-def _children(of: Described) -> dict[str, Any]:
-    assert of.other is not None
-    return _page(replace(of, table=of.other))
-
-
 def _ids(of: Described) -> dict[str, Any]:
     assert of.other is not None
     return {"type": "array", "items": rows.key_schema(of.other)}
@@ -94,6 +89,7 @@ class Description:
     :ivar answers: status → what the answer says and its schema.
     :ivar refusals: names in ``shared.RESPONSES``.
     :ivar filters: whether every field is a parameter, by which rows are compared.
+    :ivar of_related: whether the rows that are answered are the related table's.
     :ivar more: media types → schemas of the answer beside JSON.
     :ivar forms: media types → schemas of the body beside JSON.
     :ivar headers: of the answers: names in ``shared.HEADERS``, and what HTTP calls them.
@@ -105,6 +101,7 @@ class Description:
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
     filters: bool = False
+    of_related: bool = False
     more: Mapping[str, Schema] = field(default_factory=dict)
     forms: Mapping[str, Schema] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -133,12 +130,19 @@ _QUESTION: Final = ("Select", "Order", "Count")
 #: What every operation that reads has.
 _READ: Final = ("IfNoneMatch", "Position")
 
+#: What a list has.
+_LISTED: Final = (
+    *(*_QUESTION, "And", "Or"),
+    *("Offset", "Limit", "After", "Before", "From"),
+    *_READ,
+)
+
 DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
     Kind.LIST: Description(
         "List {table}",
         {"200": ("One page of rows, and where the others are.", _page)},
         ("NotModified", "BadRequest"),
-        parameters=(*_QUESTION, "And", "Or", "Offset", "Limit", "After", "Before", "From", *_READ),
+        parameters=_LISTED,
         filters=True,
         more={**_FILES, **_BARE},
         headers={"Content-Range": "Range", **_STATE},
@@ -199,10 +203,13 @@ DESCRIPTIONS: Final[Mapping[Kind, Description]] = {
     ),
     Kind.CHILDREN: Description(
         "The {related} that refer to a row of {table}",
-        {"200": ("One page of rows, and where the others are.", _children)},
+        {"200": ("One page of rows, and where the others are.", _page)},
         ("NotModified", "BadRequest", "NotFound"),
-        parameters=("Via", "Offset", "Limit", *_READ),
-        headers=_STATE,
+        parameters=("Via", *_LISTED),
+        filters=True,
+        of_related=True,
+        more={**_FILES, **_BARE},
+        headers={"Content-Range": "Range", **_STATE},
     ),
     Kind.RELATE: Description(
         "Relate a row of {table} to exactly these {related}",
@@ -259,8 +266,18 @@ class OperationDescription:
             if (PARAMETERS[name]["name"], PARAMETERS[name]["in"]) not in stated
         ]
         if DESCRIPTIONS[self.kind].filters and (filters.NAME, "query") not in stated:
-            shared.append(filters.parameter(self.of.table, self.of.components))
+            known = map(PARAMETERS.__getitem__, DESCRIPTIONS[self.kind].parameters)
+            taken = {parameter["name"] for parameter in known if parameter["in"] == "query"}
+            shared.append(filters.parameter(self._answered.table, self.of.components, taken))
         return own + shared
+
+    @property
+    def _answered(self) -> Described:
+        """The table whose rows are answered."""
+        if not DESCRIPTIONS[self.kind].of_related:
+            return self.of
+        assert self.of.other is not None
+        return replace(self.of, table=self.of.other)
 
     def _of_itself(self) -> tuple[str, ...]:
         """The parameters of a many-to-many relationship of a table to itself."""
@@ -284,7 +301,8 @@ class OperationDescription:
         return self._schemas(DESCRIPTIONS[self.kind].more)
 
     def _schemas(self, schemas: Mapping[str, Schema]) -> dict[str, Any]:
-        return {media_type: {"schema": make(self.of)} for media_type, make in schemas.items()}
+        of = self._answered
+        return {media_type: {"schema": make(of)} for media_type, make in schemas.items()}
 
     def answers(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
         """Status → its Response Object."""
@@ -303,7 +321,7 @@ class OperationDescription:
 
     def content(self, status: str) -> dict[str, Any]:
         """Media type → what an answer of that status holds."""
-        return {**_json(DESCRIPTIONS[self.kind].answers[status][1](self.of)), **self.more()}
+        return {**_json(DESCRIPTIONS[self.kind].answers[status][1](self._answered)), **self.more()}
 
     def _answer(self, status: str) -> dict[str, Any]:
         about, _ = DESCRIPTIONS[self.kind].answers[status]

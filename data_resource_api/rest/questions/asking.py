@@ -28,6 +28,7 @@ from data_resource_api.rest.questions.syntax import Condition, FieldPath, Questi
 QUESTION_PARAMETERS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIST: OF_THE_TABLE,
     Kind.QUERY: OF_THE_TABLE,
+    Kind.CHILDREN: OF_THE_TABLE,
     Kind.READ: ("select",),
 }
 

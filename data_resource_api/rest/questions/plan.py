@@ -11,15 +11,16 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, MessageNotFound
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
-from data_resource_api.rest.context import OperationContext, Rows
+from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.keys import key_texts
+from data_resource_api.rest.listing import Listing
 from data_resource_api.rest.pages import BACKWARDS, Start, page_links, planned_rows
 from data_resource_api.rest.questions.asking import BARE
 from data_resource_api.rest.questions.rights import ReadingRights, Unlisted
 from data_resource_api.rest.questions.sql import Asked
 from data_resource_api.rest.questions.syntax import Condition, Counting, FieldPath, Question
 from data_resource_api.rest.response import Reply, json_reply
-from data_resource_api.rest.statements import Statement
+from data_resource_api.rest.statements import Rows, Statement
 
 Plan = Generator[Statement, Rows, Reply]
 
@@ -27,14 +28,14 @@ Plan = Generator[Statement, Rows, Reply]
 _PLAIN = "~,()*!.:'"
 
 
-def ask_table(context: OperationContext, request: ApiRequest, question: Question) -> Asked:
+def ask_table(context: Listing, request: ApiRequest, question: Question) -> Asked:
     """The question with its SQL.
 
     :raises BadRequest: it cannot be asked of this table.
     :raises Forbidden: this caller may not ask it.
     """
     rights = ReadingRights(context.readable, request.authorize)
-    if (question.filters or question.order) and context.operation.kind is Kind.QUERY:
+    if (question.filters or question.order) and request.operation.kind is Kind.QUERY:
         table = context.table.name
         try:
             rights(table)
@@ -51,10 +52,21 @@ def ask_table(context: OperationContext, request: ApiRequest, question: Question
 
 def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
     """A page of the rows that a question finds."""
-    question, position, limit = request.question, request.position, request.limit
+    question = request.question
     assert question is not None
-    assert limit is not None
     asked = ask_table(context, request, question)
+    return (yield from page_asked(context, request, question, asked, context.path))
+
+
+def page_asked(
+    listing: Listing, request: ApiRequest, question: Question, asked: Asked, path: str
+) -> Plan:
+    """A page of the rows that have been asked for.
+
+    :param path: of the list, as links write it.
+    """
+    position, limit = request.position, request.limit
+    assert limit is not None
     start, backwards = position.start, position.start in BACKWARDS
     if start is not Start.OFFSET and not asked.keyed:
         name = "from" if start is Start.END else start
@@ -62,7 +74,8 @@ def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
             "The query string is wrong.",
             [f"{name}: rows in this order are paged by offset alone."],
         )
-    rows = [*(yield asked.page(limit + 1, position.offset, start, context.cursor(position)))]
+    # One row more than the page has tells whether rows follow it.
+    rows = [*(yield asked.page(limit + 1, position.offset, start, listing.cursor(position)))]
     more = len(rows) > limit
     del rows[limit:]
     if backwards:
@@ -73,7 +86,7 @@ def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
     if count is None:
         count, exact = yield from _count(asked, question)
     links = page_links(
-        context.path,
+        path,
         position,
         limit,
         count if exact or asked.keyed or count == 0 else None,
@@ -85,10 +98,12 @@ def list_asked(context: OperationContext, request: ApiRequest) -> Plan:
     )
     found = asked.write(rows)
     told = count if question.count not in (None, Counting.NONE) or at_end else None
-    headers = {"Content-Range": _content_range(position.offset, len(rows), told)}
+    headers = {}
+    if request.question is not None:
+        headers["Content-Range"] = _content_range(position.offset, len(rows), told)
     if request.bare:
         return Reply(200, write_json(found), headers, BARE)
-    return json_reply(200, {context.table.name: found, "links": links}, headers)
+    return json_reply(200, {listing.table.name: found, "links": links}, headers)
 
 
 def _count(asked: Asked, question: Question) -> Generator[Statement, Rows, tuple[int | None, bool]]:

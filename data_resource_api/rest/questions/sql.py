@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from data_resource_api.compiler.data_resource import DataResource
 from data_resource_api.compiler.fields import FieldError
-from data_resource_api.compiler.tables import ResourceTable
+from data_resource_api.compiler.tables import ForeignKey, ResourceTable
 from data_resource_api.errors import BadRequest
 from data_resource_api.rest.pages import BACKWARDS, Start, cursors
 from data_resource_api.rest.questions.compiling import Compiler, fault_at, in_order
@@ -29,11 +29,18 @@ _KEPT: Final = 256
 
 
 class Questions:
-    """What can be asked of one table, and the SQL of what has been asked."""
+    """What can be asked of one table, and the SQL of what has been asked.
 
-    def __init__(self, table: ResourceTable, resource: DataResource) -> None:
+    :param within: only rows that refer by this foreign key to one row are asked about; see
+        :meth:`Asked.within`.
+    """
+
+    def __init__(
+        self, table: ResourceTable, resource: DataResource, within: ForeignKey | None = None
+    ) -> None:
         self._table = table
         self._resource = resource
+        self._within = _refers(table, resource, within) if within else []
         #: The one that was asked last is the last one here.
         self._shapes: OrderedDict[Question, _Shape] = OrderedDict()
 
@@ -48,7 +55,7 @@ class Questions:
         key = shape_of(question, values)
         shape = self._shapes.pop(key, None)
         if shape is None:
-            shape = _Shape(key, self._table, self._resource, rights)
+            shape = _Shape(key, self._table, self._resource, rights, self._within)
         else:
             for table in shape.used:
                 rights(table)
@@ -66,6 +73,22 @@ class Questions:
             self._shapes.popitem(last=False)
         except KeyError:  # other threads have
             return
+
+
+def _refers(
+    table: ResourceTable, resource: DataResource, reference: ForeignKey
+) -> list[sa.ColumnElement[bool]]:
+    """The rows that refer to the values ``p0`` …, one for each field of the foreign key."""
+    conditions = []
+    parent = resource.tables[reference.resource].table
+    pairs = zip(reference.fields, reference.references, strict=True)
+    for index, (own, referenced) in enumerate(pairs):
+        column, kind = table.table.c[own], parent.c[referenced].type
+        value: sa.ColumnElement[Any] = parameter(f"p{index}")
+        if type(column.type) is not type(kind):  # whole numbers refer to others, and these to them
+            value = sa.cast(value, kind)
+        conditions.append(column == value)
+    return conditions
 
 
 def ask(
@@ -87,11 +110,13 @@ class _Shape:
         table: ResourceTable,
         resource: DataResource,
         rights: Callable[[str], None],
+        within: Sequence[sa.ColumnElement[bool]],
     ) -> None:
         compiler = Compiler(resource, rights)
         source = table.table
         embeds = compiler.names.embeds(question, table)
-        self._where = compiler.where(question, table, source, embeds)
+        # A question's own conditions never widen what it is about: all of these must hold.
+        self._where = [*within, *compiler.where(question, table, source, embeds)]
         terms, self.columns = compiler.selected(question, table, source, embeds)
         self.keyed = not question.order and bool(table.key)
         self.key_fields = [table.fields[name] for name in table.key]
@@ -158,6 +183,13 @@ class Asked:
         self._parameters = parameters
         self.columns = shape.columns
         self.keyed = shape.keyed
+
+    def within(self, values: dict[str, Any]) -> Asked:
+        """The question about the rows that refer to a row.
+
+        :param values: ``p0`` …, what the row has in the fields that the foreign key refers to.
+        """
+        return Asked(self._shape, {**self._parameters, **values})
 
     def page(
         self, limit: int | None, offset: int, start: Start, cursor: dict[str, Any]
