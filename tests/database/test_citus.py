@@ -227,15 +227,19 @@ def test_a_generation_that_the_cluster_refuses_leaves_nothing(tmp_path: Path) ->
         assert distributions(service) == {}
 
 
+def create_by_hand(service: Service, document: dict[str, Any]) -> None:
+    """Create a payload's tables past the service."""
+    assert service.database is not None
+    url = service.database.url.replace("postgresql:", "postgresql+psycopg2:")
+    engine = sa.create_engine(url)
+    compile_data_resource(document).create_tables(engine)
+    engine.dispose()
+
+
 @on_citus
 def test_tables_that_exist_are_adopted_as_they_are_distributed(tmp_path: Path) -> None:
     with cluster(tmp_path) as service:
-        assert service.database is not None
-        engine = sa.create_engine(
-            service.database.url.replace("postgresql:", "postgresql+psycopg2:")
-        )
-        compile_data_resource(document()).create_tables(engine)
-        engine.dispose()
+        create_by_hand(service, document())
         response = service.post("/generator", document(spread=False, touch_database=False))
         assert response.status_code == 409
         assert response.json()["errors"] == [
@@ -250,12 +254,7 @@ def test_tables_that_exist_are_adopted_as_they_are_distributed(tmp_path: Path) -
 @on_citus
 def test_tables_that_are_local_are_not_adopted_as_distributed(tmp_path: Path) -> None:
     with cluster(tmp_path) as service:
-        assert service.database is not None
-        engine = sa.create_engine(
-            service.database.url.replace("postgresql:", "postgresql+psycopg2:")
-        )
-        compile_data_resource(document(spread=False)).create_tables(engine)
-        engine.dispose()
+        create_by_hand(service, document(spread=False))
         response = service.post("/generator", document(touch_database=False))
         assert response.status_code == 409
         assert response.json()["errors"] == [

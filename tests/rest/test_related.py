@@ -1,4 +1,4 @@
-"""Many-to-many routes over HTTP: section 4 of the contract."""
+"""Many-to-many routes over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of every Table Schema type over HTTP: section 5 of the contract."""
+"""Values of every Table Schema type over HTTP."""
 
 from __future__ import annotations
 
