@@ -27,14 +27,18 @@ class BodyStream(io.RawIOBase):
 
     :param length: ``None`` for one that comes in chunks.
     :param most: bytes; a longer body raises ``TooLarge``.
+    :param is_whole: whether a body in chunks that has ended came to its end.
     """
 
-    def __init__(self, source: Any, length: int | None, most: int) -> None:
+    def __init__(
+        self, source: Any, length: int | None, most: int, is_whole: Callable[[], bool]
+    ) -> None:
         if length is not None and length > most:
             raise _too_large(most)
         self._source = source
         self._length = length
         self._most = most
+        self._is_whole = is_whole
         #: Bytes read so far.
         self.taken = 0
 
@@ -45,7 +49,7 @@ class BodyStream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what is there, up to the size of ``buffer``.
 
-        :raises BadRequest: the body ends before its length.
+        :raises BadRequest: the body ends before its length, or may have broken off.
         :raises TooLarge: it is longer than allowed.
         """
         wanted = len(buffer)
@@ -59,6 +63,10 @@ class BodyStream(io.RawIOBase):
             raise BadRequest("The body could not be read to its end.") from None
         if not data and self._length is not None:
             raise BadRequest("The body ends before its Content-Length.")
+        if not data and not self._is_whole():
+            raise BadRequest(
+                "The body in chunks may have broken off; send it again, or with a Content-Length."
+            )
         self.taken += len(data)
         if self.taken > self._most:
             raise _too_large(self._most)

@@ -283,7 +283,7 @@ def test_a_body_that_breaks_off_adds_nothing(service: Service) -> None:
     ):
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(
-                b"POST /goods HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+                b"POST /goods HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
                 + head
                 + b"\r\n\r\n"
             )
