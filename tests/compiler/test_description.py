@@ -346,6 +346,42 @@ def test_keys_of_several_fields_are_parameters_of_their_own() -> None:
     assert "/copy/{key0},{key1}" in drafted(hostile)["paths"]
 
 
+def test_drafts_list_the_rows_that_refer_to_a_row() -> None:
+    """Whoever may read both tables; a many-to-many pair has the path where there is one too."""
+    to_team = {"fields": "team", "reference": {"resource": "Team", "fields": "id"}}
+    to_boss = {"fields": "boss", "reference": {"resource": "", "fields": "id"}}
+    fields = ({"name": name, "type": "integer"} for name in ("team", "boss"))
+    people = entry("people", *fields, foreignKeys=[to_team, to_boss])
+    paths = drafted(entry("team"), people)["paths"]
+    for path in ("/team/{id}/people", "/people/{id}/people"):
+        assert paths[path].keys() == {"get"}
+        assert paths[path]["get"]["parameters"][1] == {"$ref": "#/components/parameters/Via"}
+    assert "/people/{id}/team" not in paths
+    assert "/team/{id}/people" not in drafted(people)["paths"]  # there is no draft of it
+    document = drafted(entry("team"), {**people, "relationships": {"manyToMany": ["team"]}})
+    assert document["paths"]["/team/{id}/people"].keys() == {"get", "put", "patch"}
+
+    def closed(table: Mapping[str, Any], **get: Any) -> dict[str, Any]:
+        datastore = {"tablename": table["name"], "schema": table["tableSchema"]}
+        return {"tableschema": {"api": {"methods": [{"get": get}]}, "datastore": datastore}}
+
+    team = closed(entry("team"), enabled=True, grants=["a"])
+    listed = drafted(team, closed(people, enabled=True, grants=["b"]))["paths"]
+    assert listed["/team/{id}/people"]["get"]["security"] == [{"oauth2": ["a", "b"]}]
+    assert "/team/{id}/people" not in drafted(team, closed(people, enabled=False))["paths"]
+
+
+def test_drafts_have_the_routes_of_a_table_that_is_related_to_itself() -> None:
+    for pair in ("Topic", ["topic", "topic"]):
+        draft = {**entry("topic"), "relationships": {"manyToMany": [pair]}}
+        document = drafted(draft)
+        item = document["paths"]["/topic/{id}/topic"]
+        assert item.keys() == {"get", "put", "patch"}
+        for operation in item.values():
+            names = [resolved(told, document)["name"] for told in operation["parameters"]]
+            assert "reverse" in names
+
+
 def test_a_table_without_a_key_has_no_path_of_a_row() -> None:
     document = drafted(entry("log", {"name": "text"}, key=None))
     assert document["paths"].keys() == {"/log", "/log/query"}
