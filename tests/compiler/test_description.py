@@ -16,7 +16,7 @@ from data_resource_api.compiler.description import filters
 from data_resource_api.compiler.description.drafted import draft_openapi
 from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.fields import FIELD_TYPES
-from data_resource_api.compiler.openapi import KINDS, Kind
+from data_resource_api.compiler.openapi import BATCH_PATH, KINDS, Kind
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.questions.operators import OPERATORS
 from tests.service import all_paths, entry, payload, workforce
@@ -25,6 +25,15 @@ NAME = {"name": "name", "type": "string", "constraints": {"required": True, "max
 
 
 def served(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
+    """The document as a client gets it, known to be valid OpenAPI 3.0, without the service's own part."""
+    openapi = whole_document(document, locked=locked)
+    del openapi["paths"][BATCH_PATH]
+    for name in ("request", "operation", "answer"):
+        del openapi["components"]["schemas"][f"Batch.{name}"]
+    return openapi
+
+
+def whole_document(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
     """The document as a client gets it, known to be valid OpenAPI 3.0."""
     before = copy.deepcopy(document)
     resource = compile_data_resource(document)
@@ -181,6 +190,35 @@ def test_paths_that_are_not_listed_do_not_appear() -> None:
     assert whole["paths"].keys() == {"/people", "/nobody"}
     assert whole["paths"]["/people"].keys() == {"get"}
     assert whole["paths"]["/nobody"] == done
+
+
+def test_the_services_own_batch_is_told() -> None:
+    """For whoever has a token that some operation takes; where one is public, for everybody."""
+    names = ("people", "badge", "note")
+    document = payload(*map(entry, names), paths=all_paths([entry(name) for name in names]))
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    assert "security" not in whole_document(document)["paths"][BATCH_PATH]["post"]
+    api["components"] = {"securitySchemes": {"http": {"type": "http", "scheme": "bearer"}}}
+    scopes = {"clientCredentials": {"tokenUrl": "https://a.example/t", "scopes": {"s": "S"}}}
+    api["components"]["securitySchemes"]["flow"] = {"type": "oauth2", "flows": scopes}
+    api["security"] = [{"http": []}]
+    api["paths"]["/people"]["get"] = api["paths"]["/people"]["get"] | {
+        "security": [{"flow": ["s"]}, {"flow": []}]
+    }
+    told = whole_document(document)["paths"][BATCH_PATH]
+    assert told.keys() == {"post"}
+    assert told["post"]["security"] == [{"flow": []}, {"http": []}]
+    api["paths"]["/note"]["get"] = api["paths"]["/note"]["get"] | {"security": []}
+    assert {} in whole_document(document)["paths"][BATCH_PATH]["post"]["security"]
+
+
+def test_a_batch_that_a_payload_states_stays_as_it_is() -> None:
+    done = {"post": {"responses": {"200": {"description": "Done."}}}}
+    document = payload(entry("people"), paths={**all_paths([entry("people")]), BATCH_PATH: done})
+    resource = compile_data_resource(document)
+    assert resource.openapi["paths"][BATCH_PATH] == done
+    (unmatched,) = resource.unmatched
+    assert "the service's own" in unmatched.reason
 
 
 def test_what_the_payload_says_of_refusals_holds_for_all_of_them() -> None:
