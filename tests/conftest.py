@@ -17,26 +17,30 @@ if TYPE_CHECKING:
     from tests.cloud import Cloud, Moto
 
 
-#: What takes longest, which several processes have to begin with to end together.
+#: The files and folders that take longest, which several processes have to begin with to end together.
 LONGEST = (
     "test_fuzz",
-    "test_serve",
+    "serve",
     "test_crash",
-    "test_embedded",
-    "test_cloud",
+    "embedded",
+    "aws",
     "test_rotation",
     "test_documentation",
     "test_schemathesis",
-    "test_generation",
+    "generation",
     "test_benchmarks",
     "test_demo",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first."""
+    """The longest first."""
     rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+    def place(item: pytest.Item) -> int:
+        return min(rank.get(part, len(rank)) for part in item.path.with_suffix("").parts)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

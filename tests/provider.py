@@ -60,6 +60,10 @@ class Provider:
         self.keys = [_new_key()]
         return self.keys[0]
 
+    def published(self) -> dict[str, Any]:
+        """The set of its public keys (RFC 7517)."""
+        return {"keys": [key.as_dict(private=False) for key in self.keys]}
+
     def settings(self, **changes: str) -> dict[str, str]:
         """The service's variables for this provider."""
         stated = {
@@ -127,7 +131,7 @@ class Provider:
 
         @app.get("/.well-known/jwks.json")
         def keys() -> Response:
-            return jsonify(keys=[key.as_dict(private=False) for key in self.keys])
+            return jsonify(self.published())
 
         @app.post("/oauth/token")
         def issue() -> tuple[Response, int] | Response:

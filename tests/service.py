@@ -179,12 +179,14 @@ class Service:
             self.process.wait(30)
         self.process = None
 
+    def execute(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run one statement on the service's database, past the service, and return its rows."""
+        assert self.database is not None
+        return self.database.execute(statement, parameters)
+
     def reset(self) -> None:
         """Forget every generated table and what is live, so that another payload can be posted."""
-        assert self.database is not None
-        self.database.execute(
-            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; TRUNCATE admin.generation"
-        )
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; TRUNCATE admin.generation")
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

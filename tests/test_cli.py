@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,35 +14,17 @@ from pathlib import Path
 import pytest
 
 from data_resource_api import __version__
+from tests.command_line import run
 from tests.service import (
-    ROOT,
     WORKFORCE,
     Database,
     Service,
-    clean_environment,
     entry,
     free_port,
     payload,
     running,
     workforce,
 )
-
-BIN = Path(sys.executable).parent
-
-
-def run(*command: str | Path, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of the environment to its end."""
-    program, *arguments = command
-    return subprocess.run(
-        [BIN / program, *arguments],
-        cwd=ROOT,
-        env=clean_environment(**settings),
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def generate(service: Service, *arguments: str | Path, text: str = "") -> tuple[int, str, str]:

@@ -54,8 +54,7 @@ def drg(
 def test_what_is_exported_can_be_imported_and_is_the_same(
     service: Service, tmp_path: Path, name: str
 ) -> None:
-    assert service.database is not None
-    service.database.execute("TRUNCATE copy")
+    service.execute("TRUNCATE copy")
     done = drg("export", service.url, "book", tmp_path / name)
     assert done.returncode == 0, done.stderr
     assert [file.name for file in tmp_path.iterdir()] == [name]

@@ -124,7 +124,7 @@ class State:
     def __init__(self, service: Service) -> None:
         assert service.database is not None
         self.tables = service.database.tables()
-        self.generations = service.database.execute("SELECT id, digest FROM admin.generation")
+        self.generations = service.execute("SELECT id, digest FROM admin.generation")
         self.copy = (service.static / "data_resource_generation_payload.json").read_bytes()
         self.openapi = (service.static / "swagger.json").read_bytes()
         self.live = service.get("/generator").content

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.service import Service, clean_environment, entry, free_port, payload, running
+from tests.command_line import run
+from tests.service import Service, entry, free_port, payload, running
 
 DRG = Path(sys.executable).with_name("drg")
 
@@ -31,28 +31,18 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 
 @pytest.fixture(autouse=True)
 def _empty_tables(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute("TRUNCATE book RESTART IDENTITY")
+    service.execute("TRUNCATE book RESTART IDENTITY")
 
 
 def drg(
     service: Service, *arguments: str | Path, text: str = "", **settings: str
 ) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [DRG, "import", *arguments, "--url", service.url],
-        env=clean_environment(**settings),
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run("drg", "import", *arguments, "--url", service.url, text=text, **settings)
     return done.returncode, done.stdout, done.stderr
 
 
 def titles(service: Service) -> list[str]:
-    assert service.database is not None
-    rows = service.database.execute("SELECT title FROM book ORDER BY id")
+    rows = service.execute("SELECT title FROM book ORDER BY id")
     return [row[0] for row in rows]
 
 

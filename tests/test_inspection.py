@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from data_resource_api.settings import Settings
-from tests.service import clean_environment
+from tests.command_line import run
 
 #: A value that each secret can have, with a canary in it where a password would be.
 VALUES = {
@@ -25,14 +24,7 @@ KEY = {"AWS_ACCESS_KEY_ID": "AKIA"}
 
 
 def config(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("drg"), "config", *arguments],
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run("drg", "config", *arguments, **settings)
 
 
 def values(**settings: str) -> dict[str, tuple[str | None, str]]:

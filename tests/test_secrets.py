@@ -9,22 +9,12 @@ from typing import Any
 
 import pytest
 import requests
-import sqlalchemy as sa
 
-from tests.canaries import leaks, processes, shown
+from tests.canaries import leaks, operators_secrets, processes, service_with, shown
 from tests.service import Database, Service, entry, payload
 
 #: Secrets of the operator's.
-SECRETS = {
-    name: f"canary-{name.lower()}-{secrets.token_hex(8)}"
-    for name in (
-        "DATABASE_URL",
-        "POSTGRES_PASSWORD",
-        "OAUTH2_CLIENT_SECRET",
-        "AWS_SECRET_ACCESS_KEY",
-        "HEALTH_DATA_KEY",
-    )
-}
+SECRETS = operators_secrets()
 TOKEN = f"canary.token.{secrets.token_hex(8)}"
 #: A value of a row: it is in the database and in answers about that row, and nowhere else.
 VALUE = f"canary-value-{secrets.token_hex(8)}"
@@ -71,18 +61,7 @@ PROVOCATIONS: list[tuple[str, str, Any]] = [
 def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterator[Service]:
     """At DEBUG, with an audit log, and with a secret in each variable that may hold one."""
     database = Database(server_url)
-    service = Service(
-        tmp_path_factory.mktemp("secrets"),
-        database,
-        AWS_ACCESS_KEY_ID="tests",
-        DRG_LOG_LEVEL="DEBUG",
-        DRG_AUDIT_LOG="audit.jsonl",
-        **{name: value for name, value in SECRETS.items() if name != "DATABASE_URL"},
-    )
-    # A second password in the URL: the tests' own may be too short to be told from other text.
-    secret = {"sslpassword": SECRETS["DATABASE_URL"]}
-    url = sa.make_url(database.url).update_query_dict(secret)
-    service.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    service = service_with(SECRETS, tmp_path_factory.mktemp("secrets"), database)
     try:
         service.start()
         service.generate(DOCUMENT)
@@ -154,8 +133,7 @@ def test_no_refusal_shows_a_value_of_another_row(service: Service) -> None:
 )
 def test_a_failure_that_is_not_the_clients_shows_no_value(service: Service, raised: str) -> None:
     """A trigger of the database's owner: the answer names an id, the log the cause, neither a value."""
-    assert service.database is not None
-    service.database.execute(
+    service.execute(
         f"""CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN {raised}; RETURN NEW; END $$;
             CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON patient
@@ -164,7 +142,7 @@ def test_a_failure_that_is_not_the_clients_shows_no_value(service: Service, rais
     try:
         response = send(service, "POST", "/patient", {"name": VALUE})
     finally:
-        service.database.execute("DROP TRIGGER fail ON patient")
+        service.execute("DROP TRIGGER fail ON patient")
     assert response.status_code in (400, 500)
     if response.status_code == 500:
         identity = response.headers["X-Request-Id"]

@@ -12,22 +12,12 @@ from typing import Any
 
 import pytest
 import requests
-import sqlalchemy as sa
 
-from tests.canaries import leaks, processes, shown
+from tests.canaries import leaks, operators_secrets, processes, service_with, shown
 from tests.provider import Provider
 from tests.service import Database, Service, entry, payload
 
-SECRETS = {
-    name: f"canary-{name.lower()}-{secrets.token_hex(8)}"
-    for name in (
-        "DATABASE_URL",
-        "POSTGRES_PASSWORD",
-        "OAUTH2_CLIENT_SECRET",
-        "AWS_SECRET_ACCESS_KEY",
-        "HEALTH_DATA_KEY",
-    )
-}
+SECRETS = operators_secrets()
 #: What protected fields hold, or are sent: in answers about that row, and nowhere else.
 PROTECTED = {
     "a protected text": f"canary-diagnosis-{secrets.token_hex(8)}",
@@ -84,13 +74,6 @@ PROVOCATIONS: list[tuple[str, str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    provider = Provider()
-    yield provider
-    provider.stop()
-
-
-@pytest.fixture(scope="module")
 def tokens(provider: Provider) -> dict[str, str]:
     return {
         "an operator's token": provider.token("drg:admin"),
@@ -108,17 +91,8 @@ def service(
     tokens: dict[str, str],
 ) -> Iterator[Service]:
     database = Database(server_url)
-    service = Service(
-        tmp_path_factory.mktemp("production"),
-        database,
-        DRG_LOG_LEVEL="DEBUG",
-        DRG_AUDIT_LOG="audit.jsonl",
-        AWS_ACCESS_KEY_ID="tests",
-        **provider.settings(),
-        **{name: value for name, value in SECRETS.items() if name != "DATABASE_URL"},
-    )
-    url = sa.make_url(database.url).update_query_dict({"sslpassword": SECRETS["DATABASE_URL"]})
-    service.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    folder = tmp_path_factory.mktemp("production")
+    service = service_with(SECRETS, folder, database, **provider.settings())
     try:
         service.start()
         assert send(service, tokens, "POST", "/generator", DOCUMENT).status_code == 204

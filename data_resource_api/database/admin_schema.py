@@ -35,11 +35,12 @@ metadata = sa.MetaData(schema="admin")
 generation = sa.Table(
     "generation",
     metadata,
-    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("associations", JSONB, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_generation_digest", "digest"),
 )
 
 table_schema = sa.Table(
@@ -51,7 +52,10 @@ table_schema = sa.Table(
 )
 
 version = sa.Table(
-    "drg_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True)
+    "drg_version",
+    metadata,
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="drg_version_pkc"),
 )
 
 
@@ -70,26 +74,54 @@ class Generation:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the ``admin`` schema to :data:`HEAD`; a few milliseconds when it is there already."""
+    """Bring the ``admin`` schema to :data:`HEAD`; a few milliseconds when it is there already.
+
+    :raises NotLoaded: a newer version of the service has used it.
+    """
     with engine.connect() as connection:
-        has_table = sa.select(sa.func.to_regclass("admin.drg_version").is_not(None))
-        if connection.scalar(has_table) and connection.scalar(sa.select(version)) == HEAD:
+        if _is_current(connection):
             return
+    with transaction(engine) as connection:
+        if _is_current(connection):  # another worker was faster
+            return
+        if _is_empty(connection):
+            connection.execute(sa.schema.CreateSchema("admin", if_not_exists=True))
+            metadata.create_all(connection)
+            connection.execute(version.insert().values(version_num=HEAD))
+        else:
+            _upgrade(connection)
+
+
+def _is_current(connection: sa.Connection) -> bool:
+    has_version = sa.inspect(connection).has_table(version.name, schema=version.schema)
+    return has_version and connection.scalar(sa.select(version)) == HEAD
+
+
+def _is_empty(connection: sa.Connection) -> bool:
+    """Whether there is none of the tables, so that they can be made at once as they are at :data:`HEAD`.
+
+    That spares every new service the time and the memory of Alembic; a test compares both ways.
+    """
+    present = sa.inspect(connection).get_table_names(schema=metadata.schema)
+    return not {table.name for table in metadata.sorted_tables}.intersection(present)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    """Run the migrations that are missing, in the transaction."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
-    with transaction(engine) as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise NotLoaded(
-                f"The admin schema of the database is not of this version ({error}); "
-                "a newer version of the service may have used it."
-            ) from error
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise NotLoaded(
+            f"The admin schema of the database is not of this version ({error}); "
+            "a newer version of the service may have used it."
+        ) from error
 
 
 def _migrations() -> Path:

@@ -38,10 +38,10 @@ from data_resource_api.rest.direct import (
     note_outcome,
     path_forms,
 )
+from data_resource_api.rest.output.sending import Sending
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
-from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.statements import TableStatements
 

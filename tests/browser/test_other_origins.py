@@ -115,8 +115,7 @@ def service(
 @pytest.fixture(autouse=True)
 def _one_row(service: Service) -> None:
     """One person, one draft."""
-    assert service.database is not None
-    service.database.execute("TRUNCATE people")
+    service.execute("TRUNCATE people")
     service.put("/people/1", {"name": "somebody"})
     service.put("/tableschema/1", {"name": "t", "tableSchema": {"fields": [{"name": "f"}]}})
 

@@ -13,9 +13,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser.conftest import PROVIDER, Browser
 from tests.browser.test_pages import ACCESS, CONTRAST
 from tests.browser.test_swagger_ui import execute, operation
+from tests.command_line import run
 from tests.provider import Provider
 from tests.service import WORKFORCE, Service, running, workforce
-from tests.test_cli import run
 
 ADMIN = "drg:admin"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

@@ -133,12 +133,12 @@ def cluster(folder: Path) -> Iterator[Service]:
     with running(folder, CITUS_URL) as service:
         assert service.database is not None
         host = psycopg2.extensions.parse_dsn(service.database.url)
-        service.database.execute("CREATE EXTENSION citus")
-        service.database.execute(
+        service.execute("CREATE EXTENSION citus")
+        service.execute(
             "SELECT citus_set_coordinator_host(%s, %s)",
             (host.get("host", "localhost"), int(host.get("port", 5432))),
         )
-        service.database.execute(
+        service.execute(
             "SELECT citus_set_node_property(nodename, nodeport, 'shouldhaveshards', true) "
             "FROM pg_dist_node"
         )
@@ -147,8 +147,7 @@ def cluster(folder: Path) -> Iterator[Service]:
 
 def distributions(service: Service) -> dict[str, tuple[str, str | None]]:
     """Table → what it is for Citus, and its key."""
-    assert service.database is not None
-    rows = service.database.execute(
+    rows = service.execute(
         "SELECT c.relname::text, CASE WHEN p.partmethod = 'h' THEN 'distributed' "
         "WHEN p.repmodel = 't' THEN 'reference' ELSE 'other' END, "
         "column_to_column_name(p.logicalrelid, p.partkey) "
@@ -173,8 +172,7 @@ def test_a_generated_cluster_has_the_tables_that_the_payload_describes(tmp_path:
             {"reference": True},
             {"key": "provider_id"},
         ]
-        assert service.database is not None
-        keys = service.database.execute(
+        keys = service.execute(
             "SELECT conname::text FROM pg_constraint "
             "WHERE contype = 'f' AND conrelid = 'session'::regclass ORDER BY 1"
         )
@@ -218,7 +216,7 @@ def test_the_routes_of_distributed_tables_answer_as_everywhere(tmp_path: Path) -
 def test_a_generation_that_the_cluster_refuses_leaves_nothing(tmp_path: Path) -> None:
     with cluster(tmp_path) as service:
         assert service.database is not None
-        service.database.execute(
+        service.execute(
             f'ALTER DATABASE "{service.database.name}" SET citus.shard_replication_factor = 2'
         )
         service.stop()
@@ -229,15 +227,19 @@ def test_a_generation_that_the_cluster_refuses_leaves_nothing(tmp_path: Path) ->
         assert distributions(service) == {}
 
 
+def create_by_hand(service: Service, document: dict[str, Any]) -> None:
+    """Create a payload's tables past the service."""
+    assert service.database is not None
+    url = service.database.url.replace("postgresql:", "postgresql+psycopg2:")
+    engine = sa.create_engine(url)
+    compile_data_resource(document).create_tables(engine)
+    engine.dispose()
+
+
 @on_citus
 def test_tables_that_exist_are_adopted_as_they_are_distributed(tmp_path: Path) -> None:
     with cluster(tmp_path) as service:
-        assert service.database is not None
-        engine = sa.create_engine(
-            service.database.url.replace("postgresql:", "postgresql+psycopg2:")
-        )
-        compile_data_resource(document()).create_tables(engine)
-        engine.dispose()
+        create_by_hand(service, document())
         response = service.post("/generator", document(spread=False, touch_database=False))
         assert response.status_code == 409
         assert response.json()["errors"] == [
@@ -252,12 +254,7 @@ def test_tables_that_exist_are_adopted_as_they_are_distributed(tmp_path: Path) -
 @on_citus
 def test_tables_that_are_local_are_not_adopted_as_distributed(tmp_path: Path) -> None:
     with cluster(tmp_path) as service:
-        assert service.database is not None
-        engine = sa.create_engine(
-            service.database.url.replace("postgresql:", "postgresql+psycopg2:")
-        )
-        compile_data_resource(document(spread=False)).create_tables(engine)
-        engine.dispose()
+        create_by_hand(service, document(spread=False))
         response = service.post("/generator", document(touch_database=False))
         assert response.status_code == 409
         assert response.json()["errors"] == [

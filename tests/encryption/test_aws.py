@@ -256,8 +256,7 @@ def test_a_page_of_a_hundred_rows_costs_one_call_of_kms_for_each_column(
     kms.record()
     assert service.get("/person?limit=100").json()["person"] == shown
     assert kms.calls() == ["Decrypt", "Decrypt"]
-    assert service.database is not None
-    service.database.execute("UPDATE person SET ssn = income WHERE id = 1")
+    service.execute("UPDATE person SET ssn = income WHERE id = 1")
     assert "person.ssn: a stored value" in failed(service, service.get("/person/1"))
     service.stop()
     service.environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"

@@ -80,9 +80,8 @@ def add(service: Service, table: str, row: dict[str, Any]) -> int:
 
 
 def stored(service: Service, table: str, column: str, key: int) -> bytes:
-    assert service.database is not None
     query = f'SELECT "{column}" FROM "{table}" WHERE id = %s'
-    return bytes(service.database.execute(query, (key,))[0][0])
+    return bytes(service.execute(query, (key,))[0][0])
 
 
 def test_there_are_values_of_every_type() -> None:
@@ -111,8 +110,7 @@ def test_a_protected_value_comes_back_as_an_unprotected_one_does(
 def test_null_stays_null(service: Service) -> None:
     key = add(service, "secret", {"f_string": None, "f_number": None})
     assert set(service.get(f"/secret/{key}").json().values()) == {key, None}
-    assert service.database is not None
-    rows = service.database.execute("SELECT f_string FROM secret WHERE id = %s", (key,))
+    rows = service.execute("SELECT f_string FROM secret WHERE id = %s", (key,))
     assert rows == [(None,)]
 
 
@@ -204,15 +202,14 @@ def test_a_ciphertext_copied_elsewhere_fails_with_an_id_and_is_never_a_value(
     service: Service, column: str, table: str
 ) -> None:
     """To another column of the same table, and to another table."""
-    assert service.database is not None
     key = add(service, "person", {"ssn": "copied-1" + table, "note": CANARY})
     target = key if table == "person" else add(service, "secret", {})
     before = service.get(f"/{table}/{target}")
     assert before.status_code == 200
     if table == "person":
-        service.database.execute("UPDATE person SET ssn = note WHERE id = %s", (key,))
+        service.execute("UPDATE person SET ssn = note WHERE id = %s", (key,))
     else:
-        service.database.execute(
+        service.execute(
             "UPDATE secret SET f_string = (SELECT note FROM person WHERE id = %s) WHERE id = %s",
             (key, target),
         )
@@ -222,7 +219,7 @@ def test_a_ciphertext_copied_elsewhere_fails_with_an_id_and_is_never_a_value(
         assert f"(row {target})" in line
         assert failed(service, service.get(f"/{table}?limit=10000"))
     finally:
-        service.database.execute(f"UPDATE {table} SET {column} = NULL WHERE id = %s", (target,))
+        service.execute(f"UPDATE {table} SET {column} = NULL WHERE id = %s", (target,))
 
 
 def test_what_a_document_cannot_have_is_refused_with_the_remedy(service: Service) -> None:
@@ -281,10 +278,8 @@ def test_what_is_protected_outlives_a_restart_and_needs_its_key(service: Service
 
 def test_no_plain_value_and_no_key_is_in_the_log_or_the_database(service: Service) -> None:
     """After all of the above; the log is at DEBUG."""
-    assert service.database is not None
     dumped = "".join(
-        str(service.database.execute(f'SELECT * FROM public."{table}"'))
-        for table in ("person", "secret")
+        str(service.execute(f'SELECT * FROM public."{table}"')) for table in ("person", "secret")
     )
     for secret in (CANARY, KEY, "the new key"):
         assert secret not in service.log()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.rest.tables import PETS
 from tests.service import Service, entry, payload, running
 
 PEOPLE = entry(
@@ -21,12 +22,6 @@ PEOPLE = entry(
     {"name": "tags", "type": "array"},
     {"name": "boss", "type": "integer"},
     foreignKeys=[{"fields": "boss", "reference": {"resource": "people", "fields": "id"}}],
-)
-PETS = entry(
-    "pets",
-    {"name": "name", "type": "string"},
-    {"name": "owner", "type": "integer"},
-    foreignKeys=[{"fields": "owner", "reference": {"resource": "people", "fields": "id"}}],
 )
 CODES = entry(
     "codes",
@@ -69,8 +64,7 @@ def _empty_tables(service: Service) -> None:
 
 
 def rows(service: Service, sql: str) -> list[tuple[Any, ...]]:
-    assert service.database is not None
-    return service.database.execute(sql)
+    return service.execute(sql)
 
 
 def test_a_list_is_added_and_its_ids_are_in_its_order(service: Service) -> None:

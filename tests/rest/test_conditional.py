@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.rest.tables import PLACE
 from tests.service import Service, entry, payload, running
 
 NOTE = entry(
@@ -21,14 +22,6 @@ NOTE = entry(
 )
 NOTE["encryptionSchema"] = {"secret": {"type": "AES_256_GCM", "key": "NOTE_KEY"}}
 LABEL = entry("label")
-#: A key of several fields, one of which has characters that a path has to write otherwise.
-PLACE = entry(
-    "place",
-    {"name": "country", "type": "string"},
-    {"name": "founded", "type": "date"},
-    {"name": "name", "type": "string"},
-    key=["country", "founded"],
-)
 #: Its rows can be changed and not be read.
 BLIND = entry("blind", {"name": "text", "type": "string"})
 DOCUMENT = payload(NOTE, LABEL, PLACE, BLIND, pairs=[("place", "label"), ("note", "label")])
@@ -47,11 +40,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 
 @pytest.fixture(autouse=True)
 def _rows(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute(
+    service.execute(
         'TRUNCATE note, label, place, blind, "label/note", "label/place" RESTART IDENTITY'
     )
-    service.database.execute("INSERT INTO label SELECT FROM generate_series(1, 5)")
+    service.execute("INSERT INTO label SELECT FROM generate_series(1, 5)")
     row = {"text": "one", "count": 1, "price": 1.50, "secret": "hidden"}
     assert service.post("/note", row).status_code == 201
     assert service.post("/blind", {"text": "one"}).status_code == 201

@@ -76,8 +76,7 @@ def _empty_tables(service: Service) -> None:
 
 
 def rows(service: Service, sql: str) -> list[tuple[Any, ...]]:
-    assert service.database is not None
-    return service.database.execute(sql)
+    return service.execute(sql)
 
 
 def send(
@@ -284,7 +283,7 @@ def test_a_body_that_breaks_off_adds_nothing(service: Service) -> None:
     ):
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(
-                b"POST /goods HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+                b"POST /goods HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
                 + head
                 + b"\r\n\r\n"
             )
@@ -355,17 +354,18 @@ def test_only_rows_that_are_added_come_as_csv(service: Service) -> None:
     assert send(service, "/goods", "name\nx\n", "text/tsv").status_code == 415
 
 
+def slowly(parts: int, *, rows: int, seconds: float) -> Iterator[bytes]:
+    """A CSV that comes in parts of so many rows, so many seconds apart."""
+    yield b"name\n"
+    for _ in range(parts):
+        yield b"x\n" * rows
+        time.sleep(seconds)
+
+
 def test_an_import_ends_in_time(tmp_path: Path, server_url: str) -> None:
     with running(tmp_path, server_url, workers=1, DRG_IMPORT_TIMEOUT="1") as service:
         service.generate(payload(GOODS))
-
-        def slow() -> Iterator[bytes]:
-            yield b"name\n"
-            for _ in range(30):
-                yield b"x\n" * 200_000
-                time.sleep(0.1)
-
-        response = send(service, "/goods", slow())
+        response = send(service, "/goods", slowly(30, rows=200_000, seconds=0.1))
         assert response.status_code == 503, response.text
         assert "DRG_IMPORT_TIMEOUT" in response.json()["error"]
         assert rows(service, "SELECT count(*) FROM goods") == [(0,)]
@@ -374,14 +374,8 @@ def test_an_import_ends_in_time(tmp_path: Path, server_url: str) -> None:
 def test_an_import_may_take_longer_than_a_statement(tmp_path: Path, server_url: str) -> None:
     with running(tmp_path, server_url, workers=1, DRG_STATEMENT_TIMEOUT="300") as service:
         service.generate(payload(GOODS))
-
-        def slow() -> Iterator[bytes]:
-            yield b"name\n"
-            for _ in range(4):
-                yield b"x\n" * 5_000
-                time.sleep(0.5)
-
-        assert send(service, "/goods", slow()).json() == {
+        body = slowly(4, rows=5_000, seconds=0.5)
+        assert send(service, "/goods", body).json() == {
             "message": "Successfully added new resources.",
             "count": 20_000,
         }

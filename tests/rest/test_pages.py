@@ -38,9 +38,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
     folder = tmp_path_factory.mktemp("pages")
     with running(folder, server_url, workers=1) as service:
         service.generate(payload(*entries))
-        assert service.database is not None
-        service.database.execute(f"INSERT INTO big SELECT n FROM generate_series(1, {BIG}) n")
-        service.database.execute("ANALYZE big")
+        service.execute(f"INSERT INTO big SELECT n FROM generate_series(1, {BIG}) n")
+        service.execute("ANALYZE big")
         yield service
 
 
@@ -91,12 +90,11 @@ def test_following_links_shows_every_row_once_in_order(
 def test_a_row_added_on_a_page_before_moves_no_row_of_the_next_one(service: Service) -> None:
     second = links(service.get("/big?limit=3").json())["next"]
     assert [row["id"] for row in service.get(second).json()["big"]] == [4, 5, 6]
-    assert service.database is not None
-    service.database.execute("INSERT INTO big VALUES (0)")
+    service.execute("INSERT INTO big VALUES (0)")
     try:
         assert [row["id"] for row in service.get(second).json()["big"]] == [4, 5, 6]
     finally:
-        service.database.execute("DELETE FROM big WHERE id = 0")
+        service.execute("DELETE FROM big WHERE id = 0")
 
 
 def test_beyond_the_exact_count_the_last_link_shows_the_last_row(service: Service) -> None:
@@ -126,10 +124,9 @@ def test_a_table_that_was_emptied_a_moment_ago_has_no_links(
 ) -> None:
     with running(tmp_path_factory.mktemp("emptied"), server_url, workers=1) as service:
         service.generate(payload(entry("big")))
-        assert service.database is not None
-        service.database.execute("INSERT INTO big SELECT n FROM generate_series(1, 2000) n")
+        service.execute("INSERT INTO big SELECT n FROM generate_series(1, 2000) n")
         assert "from=end" in service.get("/big").text
-        service.database.execute("TRUNCATE big")
+        service.execute("TRUNCATE big")
         assert service.get("/big").json() == {"big": [], "links": []}
 
 
@@ -169,10 +166,9 @@ def test_a_page_found_by_a_key_reads_no_more_rows_than_it_shows(service: Service
     """PostgreSQL's plan is an index scan with the cursor in its condition: nothing is skipped."""
     statements = TableStatements(compile_data_resource(payload(entry("big"))).tables["big"])
     parameters = {"k0": BIG // 2, "limit": 21}
-    assert service.database is not None
     for start in (Start.AFTER, Start.BEFORE, Start.END):
         sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statements.page_sql(start)}"
-        ((plan,),) = service.database.execute(sql, parameters)
+        ((plan,),) = service.execute(sql, parameters)
         text = json.dumps(plan)
         assert "Index" in plan[0]["Plan"]["Plans"][0]["Node Type"], text
         assert plan[0]["Plan"]["Plans"][0]["Actual Rows"] == 21, text

@@ -1,4 +1,4 @@
-"""Many-to-many routes over HTTP: section 4 of the contract."""
+"""Many-to-many routes over HTTP."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Iterat
 
 @pytest.fixture(autouse=True)
 def _three_of_each(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute('TRUNCATE people, teams, skills, "people/teams", "people/skills"')
+    service.execute('TRUNCATE people, teams, skills, "people/teams", "people/skills"')
     for key in (1, 2, 3):
         service.put(f"/people/{key}", {"name": f"p{key}"})
         service.put(f"/teams/{key}", {"name": f"t{key}"})
@@ -38,7 +37,7 @@ def test_the_association_table_is_named_by_both_in_alphabetical_order(service: S
     assert service.database is not None
     assert "people/teams" in service.database.tables()
     service.put("/teams/1/people", [2])
-    assert service.database.execute('SELECT people_id, teams_id FROM "people/teams"') == [(2, 1)]
+    assert service.execute('SELECT people_id, teams_id FROM "people/teams"') == [(2, 1)]
 
 
 def test_a_row_without_relations_has_an_empty_list(service: Service) -> None:

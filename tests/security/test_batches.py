@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.provider import Provider
+from tests.security.routes import secure
 from tests.security.tokens import BAD
 from tests.service import Service, entry, payload, running
 
@@ -23,13 +24,7 @@ def document() -> dict[str, Any]:
     )
     api = stated["data_resource_schema"]["api"]["apiSpec"]
     api["components"] = {"securitySchemes": {"tokens": {"type": "http", "scheme": "bearer"}}}
-    for path, item in api["paths"].items():
-        for verb in ("get", "post", "put", "patch", "delete"):
-            if verb in item and path.startswith("/people"):
-                scope = "read" if verb == "get" else "write"
-                item[verb] = item[verb] | {"security": [{"tokens": [scope]}]}
-    api["paths"]["/notices"]["get"] = api["paths"]["/notices"]["get"] | {"security": []}
-    return stated
+    return secure(stated)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +40,7 @@ def service(
 
 @pytest.fixture(autouse=True)
 def _empty_tables(service: Service) -> None:
-    assert service.database is not None
-    service.database.execute("TRUNCATE people, teams, notices RESTART IDENTITY")
+    service.execute("TRUNCATE people, teams, notices RESTART IDENTITY")
 
 
 READ = {"method": "GET", "path": "/people"}
@@ -60,10 +54,7 @@ def send(service: Service, headers: dict[str, str], *operations: Any) -> request
 
 
 def nothing_was_done(service: Service) -> bool:
-    assert service.database is not None
-    counted = service.database.execute(
-        "SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM teams)"
-    )
+    counted = service.execute("SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM teams)")
     return counted == [(0,)]
 
 
@@ -106,8 +97,7 @@ def test_one_operation_without_its_scope_refuses_all_before_anything_is_done(
     assert answer.json() == {"error": f"operations[{place}]: The token needs the scope {lacking}."}
     assert f'scope="{lacking}"' in answer.headers["WWW-Authenticate"]
     assert nothing_was_done(service)
-    assert service.database is not None
-    (drawn,) = service.database.execute("SELECT nextval(pg_get_serial_sequence('teams', 'id'))")
+    (drawn,) = service.execute("SELECT nextval(pg_get_serial_sequence('teams', 'id'))")
     assert drawn == (1,), "the first operation had run"
 
 

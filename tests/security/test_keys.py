@@ -30,6 +30,18 @@ class World:
             raise ProviderUnavailable("It is down.")
         return {"keys": [key.as_dict(private=False) for key in self.published]}
 
+    def hold_fetches(self) -> tuple[threading.Event, threading.Event]:
+        """Fetches wait from now on: one event says that one has begun, the other lets it go on."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        def held() -> Any:
+            begun.set()
+            assert go_on.wait(30)
+            return self.fetch()
+
+        self.keys._fetch = held
+        return begun, go_on
+
     def knows(self, number: int) -> bool:
         """Whether a token of this key is accepted, as the verifier finds out."""
         kid = str(_KEYS[number].kid)
@@ -134,15 +146,7 @@ def test_what_is_no_key_set_is_a_fetch_that_failed(world: World) -> None:
 
 
 def test_many_threads_fetch_once(world: World) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-    fetch = world.fetch
-
-    def slow() -> Any:
-        begun.set()
-        assert go_on.wait(30)
-        return fetch()
-
-    world.keys._fetch = slow
+    begun, go_on = world.hold_fetches()
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(world.knows(0)), daemon=True)
@@ -161,15 +165,7 @@ def test_many_threads_fetch_once(world: World) -> None:
 def test_nobody_with_a_known_key_waits_for_a_fetch(world: World) -> None:
     assert world.knows(0)
     world.now += 300
-    begun, go_on = threading.Event(), threading.Event()
-    fetch = world.fetch
-
-    def slow() -> Any:
-        begun.set()
-        assert go_on.wait(30)
-        return fetch()
-
-    world.keys._fetch = slow
+    begun, go_on = world.hold_fetches()
     first = threading.Thread(target=world.keys.current, daemon=True)
     first.start()
     assert begun.wait(30)

@@ -1,26 +1,19 @@
-"""Each provider over HTTP: asked, rotated, switched off and on again; and what stops a start."""
+"""Each provider over HTTP: asked, rotated, switched off and on again."""
 
 from __future__ import annotations
 
 import http.client
-import re
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_resource_api import create_app, security
-from data_resource_api.errors import ConfigurationError, ProviderUnavailable
-from data_resource_api.security import Grant, InvalidToken, Provider, fetch
-from data_resource_api.security.fetch import Endpoint
-from data_resource_api.security.providers import address_fault
+from data_resource_api.security import Grant, InvalidToken, Provider
 from data_resource_api.settings import Settings
 from tests import provider as real
-from tests.provider import AUDIENCE
 from tests.service import Database, Service, entry, payload, running
 
 ADMIN = "drg:admin"
@@ -222,112 +215,6 @@ def test_why_nothing_can_be_served_is_not_for_anybody(
         assert status(service, provider.bearer(), "/people") == 503
 
 
-# ── start ────────────────────────────────────────────────────────────────────────────────────────
-
-URL = "https://id.example.org"
-
-
-def refused(**changes: str | None) -> tuple[str, ...]:
-    """What a start says of these variables."""
-    stated = {
-        "APP_ENV": "PRODUCTION",
-        "DATABASE_URL": "postgresql://x",
-        "OAUTH2_PROVIDER": "OIDC",
-        "OAUTH2_URL": URL,
-        "OAUTH2_AUDIENCE": AUDIENCE,
-    }
-    variables = {name: value for name, value in (stated | changes).items() if value is not None}
-    try:
-        security.guard_for(Settings.from_environment(variables))
-    except ConfigurationError as error:
-        return error.errors
-    return ()
-
-
-@pytest.mark.parametrize(
-    ("changes", "faults"),
-    [
-        ({}, []),
-        ({"OAUTH2_PROVIDER": "auth0"}, []),
-        ({"OAUTH2_PROVIDER": "GOOGLE"}, ["OAUTH2_PROVIDER must be one of AUTH0, OIDC, BRIGHTHIVE"]),
-        ({"OAUTH2_PROVIDER": "OI DC"}, ["OAUTH2_PROVIDER must be one word"]),
-        ({"APP_ENV": "TEST", "OAUTH2_PROVIDER": "GOOGLE"}, ["OAUTH2_PROVIDER must be one of"]),
-        (
-            {"OAUTH2_URL": None, "OAUTH2_AUDIENCE": ""},
-            ["OAUTH2_PROVIDER=OIDC needs OAUTH2_URL.", "OAUTH2_PROVIDER=OIDC needs OAUTH2_AUDIENCE."],
-        ),
-        ({"OAUTH2_URL": "http://id.example.org"}, ["OAUTH2_URL must be https; http is for"]),
-        ({"OAUTH2_JWKS_URL": "ftp://id.example.org"}, ["OAUTH2_JWKS_URL must be a URL like"]),
-        (
-            {"OAUTH2_ALGORITHMS": "HS256 none"},
-            ["OAUTH2_ALGORITHMS: HS256 is", "OAUTH2_ALGORITHMS: none is"],
-        ),
-        ({"OAUTH2_ADMIN_SCOPE": 'drg"admin'}, ["OAUTH2_ADMIN_SCOPE: 'drg\"admin' is not a scope"]),
-        ({"OAUTH2_ALGORITHMS": ","}, ["OAUTH2_ALGORITHMS names no algorithm."]),
-        ({"OAUTH2_ALGORITHMS": "RS256,PS512 ES384 EdDSA"}, []),
-        (
-            {"OAUTH2_PROVIDER": "INTROSPECTION", "OAUTH2_AUDIENCE": None},
-            [
-                "OAUTH2_PROVIDER=INTROSPECTION needs OAUTH2_CLIENT_ID.",
-                "OAUTH2_PROVIDER=INTROSPECTION needs OAUTH2_CLIENT_SECRET.",
-            ],
-        ),
-        (
-            {"OAUTH2_PROVIDER": "BRIGHTHIVE"},
-            ["OAUTH2_PROVIDER=BRIGHTHIVE needs OAUTH2_ADMIN_SCOPE: it tells no scopes."],
-        ),
-        ({"OAUTH2_PROVIDER": "BRIGHTHIVE", "OAUTH2_ADMIN_SCOPE": ""}, []),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_start_says_everything_that_is_wrong(
-    changes: dict[str, str | None], faults: list[str]
-) -> None:
-    said = refused(**changes)
-    assert len(said) == len(faults), said
-    for line, fault in zip(said, faults, strict=True):
-        assert line.startswith(fault)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://id.example.org", "https://id.example.org:8443/realms/x/", "http://localhost:9000",
-        "http://127.0.0.1:9000/", "http://[::1]:9000", "HTTPS://ID.example.org",
-    ],
-)  # fmt: skip
-def test_an_address_may_be_called(address: str) -> None:
-    assert address_fault(address) is None
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "id.example.org", "https://", "https:///x", "http://id.example.org",
-        "http://127.0.0.1.evil.test", "http://localhost@evil.test",
-        "https://me:secret@id.example.org", "https://id.example.org?x", "https://id.example.org/#x",
-        "https://id.example.org:port", "https://[::1", "file:///etc", "https://id.exa mple.org",
-        "http://10.0.0.1", "javascript:alert(1)",
-    ],
-)  # fmt: skip
-def test_an_address_may_not_be_called(address: str) -> None:
-    assert address_fault(address) is not None
-
-
-def test_an_empty_administration_scope_opens_nothing_where_tokens_have_scopes() -> None:
-    """What a deployment's file leaves empty counts as not set."""
-    from data_resource_api.security.providers import admin_security
-
-    stated = {"OAUTH2_PROVIDER": "OIDC", "OAUTH2_ADMIN_SCOPE": ""}
-    assert admin_security(Settings.from_environment(stated)) == (frozenset({ADMIN}),)
-    assert admin_security(Settings.from_environment({})) == (frozenset({ADMIN}),)
-
-
-def test_test_and_local_say_that_they_check_no_tokens(caplog: pytest.LogCaptureFixture) -> None:
-    assert refused(APP_ENV="LOCAL", OAUTH2_URL=None) == ()
-    assert caplog.messages == ["OAUTH2_PROVIDER is set, and APP_ENV=LOCAL checks no tokens."]
-
-
 # ── a provider of one's own ──────────────────────────────────────────────────────────────────────
 
 
@@ -370,133 +257,3 @@ def test_a_deployment_may_add_a_provider(
     assert bad.status_code == 401
     assert "The token is nobody's name." in bad.headers["WWW-Authenticate"]
     app.extensions["data_resource_api"].engine.dispose()
-
-
-# ── what is fetched ──────────────────────────────────────────────────────────────────────────────
-
-
-class Odd(BaseHTTPRequestHandler):
-    """An endpoint that misbehaves in the way that its path names."""
-
-    def do_GET(self) -> None:
-        self.server.paths.append(self.path)  # type: ignore[attr-defined]
-        try:
-            getattr(self, self.path[1:])()
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-
-    def answer(self, code: int, body: bytes, **headers: str) -> None:
-        self.send_response(code)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def good(self) -> None:
-        self.answer(200, b'{"keys": []}', **{"Set-Cookie": "a=b"})
-
-    def cookies(self) -> None:
-        self.answer(200, b"%d" % len(self.headers.get_all("Cookie", [])))
-
-    def redirect(self) -> None:
-        self.answer(302, b"{}", Location="/good")
-
-    def page(self) -> None:
-        self.answer(200, b"<html>")
-
-    def large(self) -> None:
-        self.answer(200, b'"' + b"x" * (fetch.MOST_BYTES + 1) + b'"')
-
-    def cut(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "100")
-        self.end_headers()
-        self.wfile.write(b"{")
-
-    def slow(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "10000000")
-        self.end_headers()
-        for _ in range(1000):
-            self.wfile.write(b" ")
-            if self.server.stopped.wait(0.01):  # type: ignore[attr-defined]
-                break
-
-    def nothing(self) -> None:
-        self.close_connection = True
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def odd() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
-    server.paths = []  # type: ignore[attr-defined]
-    server.stopped = threading.Event()  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.stopped.set()  # type: ignore[attr-defined]
-    server.shutdown()
-    server.server_close()
-
-
-def endpoint(server: ThreadingHTTPServer, path: str, **more: Any) -> Endpoint:
-    return Endpoint(f"http://127.0.0.1:{server.server_port}/{path}", **more)
-
-
-def test_an_answer_is_status_and_json(odd: ThreadingHTTPServer) -> None:
-    assert endpoint(odd, "good").ask("GET") == (200, {"keys": []})
-
-
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        ("redirect", "redirects"),
-        ("page", "not JSON"),
-        ("large", "more than"),
-        ("cut", "cannot be reached"),
-        ("nothing", "cannot be reached"),
-    ],
-)
-def test_an_odd_answer_is_none(odd: ThreadingHTTPServer, path: str, reason: str) -> None:
-    with pytest.raises(ProviderUnavailable) as caught:
-        endpoint(odd, path).ask("GET")
-    assert reason in caught.value.reason
-    assert "/good" not in odd.paths[-1]  # type: ignore[attr-defined]
-
-
-def test_an_answer_that_drips_is_given_up(odd: ThreadingHTTPServer) -> None:
-    """Each piece comes in time; the whole would not. The clock here runs ten times as fast."""
-    fast = endpoint(odd, "slow", clock=lambda: time.monotonic() * 10)
-    with pytest.raises(ProviderUnavailable) as caught:
-        fast.ask("GET")
-    assert re.search(r"takes more than \d+ seconds", caught.value.reason)
-
-
-def test_a_provider_that_cannot_be_reached_is_left_alone_for_a_while(
-    odd: ThreadingHTTPServer,
-) -> None:
-    now = [100.0]
-    asked = endpoint(odd, "nothing", clock=lambda: now[0])
-    before = len(odd.paths)  # type: ignore[attr-defined]
-    for _ in range(5):
-        with pytest.raises(ProviderUnavailable):
-            asked.ask("GET")
-    assert len(odd.paths) == before + 1  # type: ignore[attr-defined]
-    now[0] += fetch.RESPITE_SECONDS
-    with pytest.raises(ProviderUnavailable):
-        asked.ask("GET")
-    assert len(odd.paths) == before + 2  # type: ignore[attr-defined]
-
-
-def test_no_proxy_stands_before_loopback_and_no_cookie_is_kept(
-    odd: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", "")
-    asked = endpoint(odd, "good")
-    asked.ask("GET")
-    asked.url = endpoint(odd, "cookies").url
-    assert asked.ask("GET") == (200, 0)

@@ -16,6 +16,7 @@ from data_resource_api.app import register_metrics
 from data_resource_api.compiler.openapi import KINDS
 from data_resource_api.ui import register_pages
 from tests.provider import Provider
+from tests.security.routes import secure
 from tests.security.tokens import BAD
 from tests.service import Service, entry, payload, running
 
@@ -34,13 +35,7 @@ def document() -> dict[str, Any]:
             "bearer": {"type": "http", "scheme": "bearer"},
         }
     }
-    for path, item in api["paths"].items():
-        for verb in ("get", "post", "put", "patch", "delete"):
-            if verb in item and path.startswith("/people"):
-                scope = "read" if verb == "get" else "write"
-                item[verb] = item[verb] | {"security": [{"tokens": [scope]}]}
-    api["paths"]["/notices"]["get"] = api["paths"]["/notices"]["get"] | {"security": []}
-    return stated
+    return secure(stated)
 
 
 PAYLOAD = document()

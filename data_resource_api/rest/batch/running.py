@@ -26,8 +26,8 @@ from data_resource_api.rest.batch.references import (
     resolved_path,
 )
 from data_resource_api.rest.context import OperationContext, Plan
-from data_resource_api.rest.intake import Refused, take_in
-from data_resource_api.rest.intake_transaction import refused_rows
+from data_resource_api.rest.intake.plan import Refused, take_in
+from data_resource_api.rest.intake.transaction import refused_rows
 from data_resource_api.rest.keys import write_key
 from data_resource_api.rest.pipeline import completed, intake_of, read_request
 from data_resource_api.rest.plan import PLANS, READS

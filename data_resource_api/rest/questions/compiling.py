@@ -17,6 +17,7 @@ from data_resource_api.rest.questions.operands import Operand, Term, array_liter
 from data_resource_api.rest.questions.operators import OPERATORS, build_is
 from data_resource_api.rest.questions.output import Embedded, OutputColumn, as_json
 from data_resource_api.rest.questions.resolving import Resolver
+from data_resource_api.rest.questions.sealed import sealed_condition
 from data_resource_api.rest.questions.syntax import (
     Condition,
     Embed,
@@ -116,7 +117,10 @@ class Compiler:
     def _condition(self, each: Condition, table: ResourceTable, source: Source) -> Term:
         field = self.names.field(each.field, table)
         if field.protection is not None:
-            return self._sealed(each, field, source)
+            number, name = str(each.value), each.field.name
+            return sealed_condition(
+                each, field, source, lambda bind: self._value(number, name, bind)
+            )
         operator, options = OPERATORS[each.operator], each.options
         if options and operator.options is not None and options not in operator.options:
             known = " or ".join(f"({word})" for word in operator.options) or "nothing"
@@ -134,26 +138,6 @@ class Compiler:
         if path.steps:
             return Operand(_inside(path, column), None, not path.as_text)
         return Operand(column, field, issubclass(field.type.column, JSONB))
-
-    def _sealed(self, each: Condition, field: Field, source: Source) -> Term:
-        """A protected field is compared for equality alone, by its blind index."""
-        if not field.searchable:
-            raise FieldError("is protected and cannot be looked for.")
-        assert field.protection is not None
-        if each.operator == "is" and each.value in ("null", "not_null"):
-            column: Term = source.c[field.name]
-            return column.is_(None) if each.value == "null" else column.is_not(None)
-        if each.operator not in ("eq", "in") or each.options:
-            raise FieldError("is protected and can be compared by eq and in alone.")
-
-        def bind(given: Any) -> list[bytes]:
-            texts = (given,) if isinstance(given, str) else given
-            return [index for text in texts for index in field.indexes(text)]
-
-        indexes = self._value(str(each.value), each.field.name, bind)
-        return source.c[field.protection.index_column] == sa.any_(
-            sa.cast(indexes, ARRAY(sa.LargeBinary))
-        )
 
     # ── order ────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 
 from data_resource_api.rest.questions.bounds import DEEPEST_EMBED, DEEPEST_GROUP, MOST
-from data_resource_api.rest.questions.grammar import OF_AN_EMBEDDED, OF_THE_TABLE
+from data_resource_api.rest.questions.grammar import (
+    MOST_PARAMETERS,
+    OF_AN_EMBEDDED,
+    OF_THE_TABLE,
+)
 from data_resource_api.rest.questions.operators import OPERATORS
+from data_resource_api.rest.questions.sealed import SEALED_OPERATORS
 from tests.docs.pages import DOCS
 from tests.rest.questions.ebnf import Grammar
 
@@ -41,5 +46,12 @@ def test_the_bounds_are_in_the_page() -> None:
     numbers = {5: "five", 10: "ten"}
     for bound in (DEEPEST_EMBED, DEEPEST_GROUP):
         assert numbers[bound] in PAGE
-    for thing in ("conditions", "embedded tables", "fields to order by"):
-        assert f"{MOST[thing]} {thing}" in PAGE
+    for thing, most in MOST.items():
+        assert f"{most:,} {thing}" in PAGE
+    assert f"{MOST_PARAMETERS} parameters" in PAGE
+
+
+def test_what_a_protected_field_can_be_asked_is_in_both_pages() -> None:
+    for page in (PAGE, (DOCS / "encryption.md").read_text("utf-8")):
+        for name in SEALED_OPERATORS:
+            assert re.search(rf"`(ssn=)?{name}(\.…)?`", page), name

@@ -54,6 +54,8 @@ def test_a_page_with_all_that_is_embedded_is_read_by_one_statement(
     for number in range(8):
         with relay.recorded() as sent:
             assert requests.get(service.url + path, timeout=60).status_code == 200
+        # The service also asks for itself, now and then, whether what is live has changed.
+        sent = [text for text in sent if " admin." not in text]
         reads = [text for text in sent if text.startswith(("SELECT", "EXECUTE"))]
         assert len(reads) == 1, sent
         assert ";" not in reads[0]
