@@ -10,6 +10,7 @@ from flask import Flask, Response
 
 from data_resource_api.admin import register_admin
 from data_resource_api.audit import open_audit_log
+from data_resource_api.compiler.openapi import BATCH_PATH
 from data_resource_api.compiler.security import ANY_TOKEN
 from data_resource_api.cors import CrossOrigin, cross_origin_for
 from data_resource_api.database import credentials
@@ -19,7 +20,6 @@ from data_resource_api.generator import Generator
 from data_resource_api.logs import configure_logging
 from data_resource_api.metrics import Metrics
 from data_resource_api.perimeter import Perimeter
-from data_resource_api.rest.batch.running import BATCH_PATH
 from data_resource_api.rest.flask_app import (
     answer_errors,
     ask_before_all,

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from data_resource_api.compiler.openapi import Operation
-from data_resource_api.rest.batch.running import BATCH_PATH
+from data_resource_api.compiler.openapi import BATCH_PATH, Operation
 from data_resource_api.rest.direct import OPERATION
 
 if TYPE_CHECKING:

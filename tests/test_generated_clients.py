@@ -167,6 +167,24 @@ def test_many_rows_are_added_and_changed(generated: Generated) -> None:
     assert (merged.parsed.added, merged.parsed.updated) == (0, 3)
 
 
+def test_several_operations_are_run_at_once(generated: Generated) -> None:
+    models = generated.models
+    method = models.BatchOperationMethod
+    add = models.BatchOperation(method=method.POST, path="/people", id="new", body={"name": "B"})
+    badge = models.BatchOperation(method=method.POST, path="/badge", id="got", body={"title": "b"})
+    relate = models.BatchOperation(
+        method=method.PUT, path="/people/{new#/id}/badge", body=[{"$ref": "got#/id"}]
+    )
+    answer = generated.call("batch.batch", body=models.BatchRequest([add, badge, relate]))
+    assert answer.status_code == 200
+    results = answer.parsed.results
+    assert [result.status for result in results] == [201, 201, 200]
+    assert results[2].body == [results[1].body["id"]]
+    refused = generated.call("batch.batch", body=models.BatchRequest([relate]))
+    assert refused.status_code == 400
+    assert refused.parsed.errors[0].startswith("operations[0]")
+
+
 def test_rows_are_related(generated: Generated) -> None:
     models = generated.models
     person = generated.call("people.create_people", body=models.PeopleNew(name="R")).parsed.id

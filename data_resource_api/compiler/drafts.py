@@ -26,7 +26,8 @@ from data_resource_api.compiler.tables import is_generated, names_of
 class DraftTable:
     """A draft, found and checked.
 
-    :ivar related: names of tables in a many-to-many relationship with it, in lower case.
+    :ivar related: names of tables in a many-to-many relationship with it, in lower case; its own where
+        it is related to itself.
     :ivar methods: the verbs that its ``api.methods`` enable, and what they ask of their callers.
     """
 
@@ -40,6 +41,20 @@ class DraftTable:
     def key(self) -> tuple[str, ...]:
         """The names of the primary key's fields; empty where there is none."""
         return names_of(self.descriptor.get("primaryKey"))
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The names of the tables that its rows refer to, in lower case, each once."""
+        stated = self.descriptor.get("foreignKeys")
+        references = [
+            item.get("reference") for item in (stated if isinstance(stated, list) else ())
+        ]
+        names = [
+            reference["resource"].lower() or self.name
+            for reference in references
+            if isinstance(reference, Mapping) and isinstance(reference.get("resource"), str)
+        ]
+        return tuple(dict.fromkeys(names))
 
     @property
     def has_item(self) -> bool:
@@ -162,4 +177,5 @@ def _related(entry: Mapping[str, Any], name: str) -> Iterator[str]:
     for pair in pairs if isinstance(pairs, list) else ():
         names = [pair] if isinstance(pair, str) else pair
         if isinstance(names, list) and all(isinstance(other, str) for other in names):
-            yield from (other.lower() for other in names if other.lower() != name)
+            lower = {other.lower() for other in names}
+            yield from sorted(lower - {name}) or lower & {name}

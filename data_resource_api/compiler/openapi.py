@@ -22,6 +22,9 @@ from data_resource_api.compiler.tables import ResourceTable
 #: A path item's verbs; its other keys (parameters, summary, …) are not.
 VERBS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
+#: The service's own operation, which takes those of the data resource.
+BATCH_PATH: Final = "/-/batch"
+
 
 class Shape(StrEnum):
     """The shapes of path that a data resource has."""
@@ -210,6 +213,8 @@ def _resolve(
 
     :raises LookupError: with the reason why it has none.
     """
+    if path == BATCH_PATH:
+        raise LookupError("it is the service's own, and is there without being named")
     segments = path_segments(path)
     table = segments[0].lower()
     if table not in tables:

@@ -85,6 +85,7 @@ class ProtectedRows:
         self._columns = {
             name: sa.column(sa.sql.quoted_name(name, True), sa.LargeBinary()) for name in names
         }
+        self._has_key = bool(table.key)
         self._key: list[sa.ColumnClause[Any]] = [
             sa.column(sa.sql.quoted_name(name, True), sa.types.NULLTYPE)
             for name in table.key or ("ctid",)
@@ -133,7 +134,7 @@ class ProtectedRows:
         except Undecryptable:
             report.unreadable += 1
             if len(report.rows) < NAMED:
-                report.rows.append(_shown(key))
+                report.rows.append(self._shown(key))
             return
         if opened.key:
             report.older += 1
@@ -220,7 +221,7 @@ class ProtectedRows:
         except Undecryptable:
             report.unreadable += 1
             if len(report.named) < NAMED:
-                report.named.append(f"{self.name}.{name} of row {_shown(key)}")
+                report.named.append(f"{self.name}.{name} of row {self._shown(key)}")
             return {}
         index = protection.indexes_of_text(opened.text)[0]
         old_index = stored.get(protection.index_column)
@@ -282,6 +283,7 @@ class ProtectedRows:
         }
         return tuple(row[:size]), stored
 
-
-def _shown(key: tuple[Any, ...]) -> str:
-    return ", ".join(repr(value) for value in key)
+    def _shown(self, key: tuple[Any, ...]) -> str:
+        """A row's key, or its place in the table where it has none."""
+        shown = ", ".join(map(str, key))
+        return shown if self._has_key else f"with ctid {shown}"

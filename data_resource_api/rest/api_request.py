@@ -13,7 +13,8 @@ from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, UnsupportedMediaType
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.conditions import NONE, Conditions, read_conditions
-from data_resource_api.rest.forms import JSON, Form, preferred
+from data_resource_api.rest.intake.streams import BodyStream
+from data_resource_api.rest.output.forms import JSON, Form, preferred
 from data_resource_api.rest.pages import Position, Start
 from data_resource_api.rest.questions.asking import (
     BARE,
@@ -26,7 +27,6 @@ from data_resource_api.rest.questions.asking import (
 )
 from data_resource_api.rest.questions.grammar import shortened
 from data_resource_api.rest.questions.syntax import Question
-from data_resource_api.rest.row_streams import BodyStream
 
 DEFAULT_LIMIT: Final = 20
 _LARGEST: Final = 2**63 - 1

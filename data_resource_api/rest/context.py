@@ -14,11 +14,11 @@ from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import NotFound
+from data_resource_api.rest.intake.staging import Staging
 from data_resource_api.rest.keys import read_key
 from data_resource_api.rest.listing import Listing
 from data_resource_api.rest.pages import RowCount
 from data_resource_api.rest.response import Reply, RowWriter, quoted_path
-from data_resource_api.rest.staging import Staging
 from data_resource_api.rest.statements import (
     AssociationStatements,
     Rows,

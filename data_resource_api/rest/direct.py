@@ -19,12 +19,12 @@ from data_resource_api.compiler.security import Security
 from data_resource_api.errors import BadRequest
 from data_resource_api.rest.api_request import TAKES_BODY, RawRequest
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.peers import sent_to_its_end
+from data_resource_api.rest.intake.peers import sent_to_its_end
+from data_resource_api.rest.intake.streams import STREAMED, BodyStream
+from data_resource_api.rest.output.sending import Sending
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import Reply
-from data_resource_api.rest.row_streams import STREAMED, BodyStream
-from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers
 
 #: Lets a request (its WSGI environment) do what asks for this, or raises Unauthorized, Forbidden or

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, Rule
 
 from data_resource_api.compiler.data_resource import DataResource
-from data_resource_api.compiler.openapi import Kind, Operation, Shape
+from data_resource_api.compiler.openapi import BATCH_PATH, Kind, Operation, Shape
 from data_resource_api.compiler.security import ANY_TOKEN, PUBLIC, Security
 from data_resource_api.errors import (
     BadRequest,
@@ -26,7 +26,7 @@ from data_resource_api.errors import (
 )
 from data_resource_api.json_text import read_json
 from data_resource_api.rest.api_request import RawRequest, is_json
-from data_resource_api.rest.batch.running import BATCH_PATH, Batch
+from data_resource_api.rest.batch.running import Batch
 from data_resource_api.rest.context import OperationContext
 from data_resource_api.rest.direct import (
     BATCH,
@@ -38,10 +38,10 @@ from data_resource_api.rest.direct import (
     note_outcome,
     path_forms,
 )
+from data_resource_api.rest.output.sending import Sending
 from data_resource_api.rest.pipeline import answer
 from data_resource_api.rest.refusals import refuse
 from data_resource_api.rest.response import VERSION_HEADER, Reply
-from data_resource_api.rest.sending import Sending
 from data_resource_api.rest.servers import Servers, read_position
 from data_resource_api.rest.statements import TableStatements
 

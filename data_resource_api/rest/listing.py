@@ -11,8 +11,8 @@ from data_resource_api.compiler.fields import FieldError
 from data_resource_api.compiler.security import Security
 from data_resource_api.compiler.tables import ForeignKey, ResourceTable
 from data_resource_api.errors import BadRequest
-from data_resource_api.rest.csv_text import quoted
 from data_resource_api.rest.keys import read_key
+from data_resource_api.rest.output.csv_text import quoted
 from data_resource_api.rest.pages import Position, Start, cursors
 from data_resource_api.rest.questions.sql import Questions
 from data_resource_api.rest.statements import Rows

@@ -6,16 +6,16 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.rest.api_request import ApiRequest, RawRequest, parse
 from data_resource_api.rest.conditions import NONE, tagged
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.forms import JSON
-from data_resource_api.rest.intake import Intake
-from data_resource_api.rest.intake_request import read_intake
-from data_resource_api.rest.intake_transaction import run_intake
+from data_resource_api.rest.intake.plan import Intake
+from data_resource_api.rest.intake.request import read_intake
+from data_resource_api.rest.intake.transaction import run_intake
+from data_resource_api.rest.output.forms import JSON
+from data_resource_api.rest.output.rows import ROWS_OUT, asked_rows
+from data_resource_api.rest.output.streams import open_stream
 from data_resource_api.rest.plan import ATOMIC, PLANS, READS
 from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply
-from data_resource_api.rest.rows_out import ROWS_OUT, asked_rows
 from data_resource_api.rest.servers import Servers, read_position
-from data_resource_api.rest.streams import open_stream
 from data_resource_api.rest.transaction import DatabaseFailed, run
 
 

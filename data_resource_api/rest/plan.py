@@ -25,6 +25,7 @@ from data_resource_api.rest.children import children
 from data_resource_api.rest.conditional import conditional, row_state
 from data_resource_api.rest.conditions import entity_tag
 from data_resource_api.rest.context import OperationContext, Plan
+from data_resource_api.rest.intake.rows import bind_row, missing
 from data_resource_api.rest.keys import field_value, read_values
 from data_resource_api.rest.pages import (
     BACKWARDS,
@@ -34,7 +35,6 @@ from data_resource_api.rest.pages import (
 )
 from data_resource_api.rest.questions.plan import list_asked, query_asked, read_asked
 from data_resource_api.rest.response import Reply, created, json_reply, shown_key
-from data_resource_api.rest.rows_in import bind_row, missing
 from data_resource_api.rest.statements import Rows, Statement, keyed, numbered
 
 #: How often a generated key that a client's row has taken in between is drawn again.

@@ -43,8 +43,8 @@ class Reply:
     """An HTTP answer.
 
     :ivar created: the key of the row that there is now, a list of a composite key's values.
-    :ivar stream: the body instead of ``body``, where it is produced while it is sent (``rest.sending``);
-        whoever sends it closes it.
+    :ivar stream: the body instead of ``body``, where it is produced while it is sent
+        (``rest.output.sending``); whoever sends it closes it.
     :ivar rows: how many rows a write took in, where it takes in many.
     """
 

@@ -15,11 +15,11 @@ from psycopg2 import errors as pg
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Conflict, MessageNotFound, Unavailable
 from data_resource_api.rest.context import Plan
+from data_resource_api.rest.intake.staging import Attempt
 from data_resource_api.rest.plan import READS
 from data_resource_api.rest.prepared import PreparedStatements
 from data_resource_api.rest.response import POSITION_HEADER, Reply, with_headers
 from data_resource_api.rest.servers import POSITION_SQL, Replica, Server, Servers, replayed_sql
-from data_resource_api.rest.staging import Attempt
 from data_resource_api.rest.statements import Rows, Statement
 
 logger = logging.getLogger("data_resource_api")

@@ -16,7 +16,7 @@ from data_resource_api.compiler.description import filters
 from data_resource_api.compiler.description.drafted import draft_openapi
 from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.fields import FIELD_TYPES
-from data_resource_api.compiler.openapi import KINDS, Kind
+from data_resource_api.compiler.openapi import BATCH_PATH, KINDS, Kind
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.questions.operators import OPERATORS
 from tests.service import all_paths, entry, payload, workforce
@@ -25,6 +25,15 @@ NAME = {"name": "name", "type": "string", "constraints": {"required": True, "max
 
 
 def served(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
+    """The document as a client gets it, known to be valid OpenAPI 3.0, without the service's own part."""
+    openapi = whole_document(document, locked=locked)
+    del openapi["paths"][BATCH_PATH]
+    for name in ("request", "operation", "answer"):
+        del openapi["components"]["schemas"][f"Batch.{name}"]
+    return openapi
+
+
+def whole_document(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
     """The document as a client gets it, known to be valid OpenAPI 3.0."""
     before = copy.deepcopy(document)
     resource = compile_data_resource(document)
@@ -181,6 +190,35 @@ def test_paths_that_are_not_listed_do_not_appear() -> None:
     assert whole["paths"].keys() == {"/people", "/nobody"}
     assert whole["paths"]["/people"].keys() == {"get"}
     assert whole["paths"]["/nobody"] == done
+
+
+def test_the_services_own_batch_is_told() -> None:
+    """For whoever has a token that some operation takes; where one is public, for everybody."""
+    names = ("people", "badge", "note")
+    document = payload(*map(entry, names), paths=all_paths([entry(name) for name in names]))
+    api = document["data_resource_schema"]["api"]["apiSpec"]
+    assert "security" not in whole_document(document)["paths"][BATCH_PATH]["post"]
+    api["components"] = {"securitySchemes": {"http": {"type": "http", "scheme": "bearer"}}}
+    scopes = {"clientCredentials": {"tokenUrl": "https://a.example/t", "scopes": {"s": "S"}}}
+    api["components"]["securitySchemes"]["flow"] = {"type": "oauth2", "flows": scopes}
+    api["security"] = [{"http": []}]
+    api["paths"]["/people"]["get"] = api["paths"]["/people"]["get"] | {
+        "security": [{"flow": ["s"]}, {"flow": []}]
+    }
+    told = whole_document(document)["paths"][BATCH_PATH]
+    assert told.keys() == {"post"}
+    assert told["post"]["security"] == [{"flow": []}, {"http": []}]
+    api["paths"]["/note"]["get"] = api["paths"]["/note"]["get"] | {"security": []}
+    assert {} in whole_document(document)["paths"][BATCH_PATH]["post"]["security"]
+
+
+def test_a_batch_that_a_payload_states_stays_as_it_is() -> None:
+    done = {"post": {"responses": {"200": {"description": "Done."}}}}
+    document = payload(entry("people"), paths={**all_paths([entry("people")]), BATCH_PATH: done})
+    resource = compile_data_resource(document)
+    assert resource.openapi["paths"][BATCH_PATH] == done
+    (unmatched,) = resource.unmatched
+    assert "the service's own" in unmatched.reason
 
 
 def test_what_the_payload_says_of_refusals_holds_for_all_of_them() -> None:
@@ -344,6 +382,42 @@ def test_keys_of_several_fields_are_parameters_of_their_own() -> None:
     assert "isbn, number" in parameter["description"]
     hostile = entry("copy", {"name": "a-b"}, {"name": "{c}"}, key=["a-b", "{c}"])
     assert "/copy/{key0},{key1}" in drafted(hostile)["paths"]
+
+
+def test_drafts_list_the_rows_that_refer_to_a_row() -> None:
+    """Whoever may read both tables; a many-to-many pair has the path where there is one too."""
+    to_team = {"fields": "team", "reference": {"resource": "Team", "fields": "id"}}
+    to_boss = {"fields": "boss", "reference": {"resource": "", "fields": "id"}}
+    fields = ({"name": name, "type": "integer"} for name in ("team", "boss"))
+    people = entry("people", *fields, foreignKeys=[to_team, to_boss])
+    paths = drafted(entry("team"), people)["paths"]
+    for path in ("/team/{id}/people", "/people/{id}/people"):
+        assert paths[path].keys() == {"get"}
+        assert paths[path]["get"]["parameters"][1] == {"$ref": "#/components/parameters/Via"}
+    assert "/people/{id}/team" not in paths
+    assert "/team/{id}/people" not in drafted(people)["paths"]  # there is no draft of it
+    document = drafted(entry("team"), {**people, "relationships": {"manyToMany": ["team"]}})
+    assert document["paths"]["/team/{id}/people"].keys() == {"get", "put", "patch"}
+
+    def closed(table: Mapping[str, Any], **get: Any) -> dict[str, Any]:
+        datastore = {"tablename": table["name"], "schema": table["tableSchema"]}
+        return {"tableschema": {"api": {"methods": [{"get": get}]}, "datastore": datastore}}
+
+    team = closed(entry("team"), enabled=True, grants=["a"])
+    listed = drafted(team, closed(people, enabled=True, grants=["b"]))["paths"]
+    assert listed["/team/{id}/people"]["get"]["security"] == [{"oauth2": ["a", "b"]}]
+    assert "/team/{id}/people" not in drafted(team, closed(people, enabled=False))["paths"]
+
+
+def test_drafts_have_the_routes_of_a_table_that_is_related_to_itself() -> None:
+    for pair in ("Topic", ["topic", "topic"]):
+        draft = {**entry("topic"), "relationships": {"manyToMany": [pair]}}
+        document = drafted(draft)
+        item = document["paths"]["/topic/{id}/topic"]
+        assert item.keys() == {"get", "put", "patch"}
+        for operation in item.values():
+            names = [resolved(told, document)["name"] for told in operation["parameters"]]
+            assert "reverse" in names
 
 
 def test_a_table_without_a_key_has_no_path_of_a_row() -> None:

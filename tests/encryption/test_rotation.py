@@ -30,13 +30,19 @@ def document() -> dict[str, Any]:
         protected("ssn", "string", searchable=True, constraints={"unique": True}),
         protected("income", "number"),
     )
-    note = entry("note", protected("text", "string"), {"name": "n", "type": "integer"}, key=None)
+    note = entry(
+        "note",
+        protected("text", "string", searchable=True),
+        {"name": "n", "type": "integer"},
+        key=None,
+    )
     pair = entry(
         "pair",
         {"name": "a", "type": "string"},
         {"name": "b", "type": "date"},
         protected("c", "array"),
-        key=["a", "b"],
+        protected("code", "string", searchable=True, constraints={"unique": True}),
+        key=["b", "a"],
     )
     built = payload(person, note, pair)
     for path in ("/pair/{id}",):
@@ -145,6 +151,43 @@ def test_tables_without_a_key_and_with_a_composite_one_are_rotated_too(service: 
     again = [service.get(f"/{table}?limit=1000").json()[table] for table in ("note", "pair")]
     assert sorted(again[0], key=lambda row: row["n"]) == shown[0]
     assert again[1] == shown[1]
+
+
+def test_the_doctor_and_a_rotation_tell_rows_of_composite_keys_and_of_none(
+    service: Service,
+) -> None:
+    """What the original wrote has no index yet; what a lost key wrote is named and left alone."""
+    assert service.post("/pair", {"a": "x", "b": "2020-01-01", "code": "C-0"}).status_code == 201
+    assert service.post("/note", {"text": "T-0", "n": 0}).status_code == 201
+    pair = "INSERT INTO pair (a, b, code) VALUES (%s, %s, %s)"
+    note = "INSERT INTO note (text, n) VALUES (%s, %s)"
+    for number, key in ((1, OLD), (2, "lost")):
+        day = f"2020-01-0{number + 1}"
+        database(service).execute(pair, ("y, z", day, original(f"C-{number}", key)))
+        database(service).execute(note, (original(f"T-{number}", key), number))
+    said = drg(service, "doctor", status=1)
+    assert "pair.code: 1 under the first key, 1 not bound to the column, 1 unreadable" in said
+    assert "pair.code: 1 value cannot be decrypted by any key (row 2020-01-03, y, z)." in said
+    assert "pair.code: 1 value cannot be found by a search" in said
+    assert "note.text: 1 value cannot be decrypted by any key (row with ctid (0,3)" in said
+    use(service, NEW, OLD)
+    said = drg(service, "keys", "rotate", status=1)
+    assert "pair: 3 rows, 2 re-encrypted." in said
+    assert "note: 3 rows, 2 re-encrypted." in said
+    assert "pair.code of row 2020-01-03, y, z" in said
+    database(service).execute(
+        "DELETE FROM pair WHERE b = '2020-01-03'; DELETE FROM note WHERE n = 2"
+    )
+    use(service, NEW)
+    assert "pair.code: 2 under the first key." in (said := drg(service, "doctor"))
+    assert "note.text: 2 under the first key." in said
+    found = service.get("/pair?code=in.(C-0,C-1)&select=a,b,code").json()["pair"]
+    assert found == [
+        {"a": "x", "b": "2020-01-01", "code": "C-0"},
+        {"a": "y, z", "b": "2020-01-02", "code": "C-1"},
+    ]
+    assert service.get("/note?text=neq.T-0").json()["note"] == [{"text": "T-1", "n": 1}]
+    assert service.post("/pair", {"a": "w", "b": "2020-01-01", "code": "C-1"}).status_code == 409
 
 
 def test_a_database_whose_key_was_the_variables_name_is_read_and_rotated(service: Service) -> None:

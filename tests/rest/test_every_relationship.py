@@ -113,3 +113,27 @@ def test_it_is_all_there_after_a_restart(service: Service) -> None:
     service.stop()
     service.start()
     assert service.get("/loans").json() == before
+
+
+def test_drafts_of_such_tables_become_the_api_that_they_describe(service: Service) -> None:
+    """Every drafted path is served: children, composite keys in a path, and a pair of one table."""
+    made = document()
+    schema = made["data_resource_schema"]
+    pairs = schema["data"]["relationships"].pop("manyToMany")
+    for number, item in enumerate(schema["data"]["dataDictionary"]):
+        if item["name"] == "persons":
+            item["relationships"] = {"manyToMany": pairs}
+        assert service.put(f"/tableschema/{number}", item).status_code == 200
+    schema["api"]["apiSpec"] = service.get("/swagger").json()["swagger"]
+    service.reset()
+    service.generate(made)
+    assert service.get("/generator").json()["unmatched"] == []
+    assert service.get("/generator").json()["disabled"] == []
+    ada, bo = (service.post("/persons", {"name": name}).json()["id"] for name in ("Ada", "Bo"))
+    assert service.put("/copies/91-0,2", {"name": "c"}).status_code == 201
+    loan = {"isbn": "91-0", "number": 2, "borrower": ada, "clerk": bo}
+    assert service.post("/loans", loan).status_code == 201
+    assert service.get("/copies/91-0,2/loans?borrower=gt.0").json()["loans"][0]["clerk"] == bo
+    assert service.get(f"/persons/{bo}/loans?via=clerk").json()["loans"][0]["borrower"] == ada
+    assert service.put(f"/persons/{ada}/persons", [bo]).json() == [bo]
+    assert service.get(f"/persons/{bo}/persons?reverse=true").json() == [ada]

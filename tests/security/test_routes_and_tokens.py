@@ -27,8 +27,13 @@ PLAIN = 'Bearer realm="data-resource-api"'
 def document() -> dict[str, Any]:
     """people: by scopes; teams: any valid token; notices: GET is public."""
     people = entry("people", {"name": "name", "type": "string"})
-    stated = payload(people, entry("teams"), entry("notices"), pairs=[("people", "teams")])
+    owner = {"fields": "owner", "reference": {"resource": "people", "fields": "id"}}
+    badges = entry("badges", {"name": "owner", "type": "integer"}, foreignKeys=[owner])
+    stated = payload(people, entry("teams"), entry("notices"), badges, pairs=[("people", "teams")])
     api = stated["data_resource_schema"]["api"]["apiSpec"]
+    parameters = api["paths"]["/people/{id}"]["parameters"]
+    read = api["paths"]["/badges"]["get"]
+    api["paths"]["/people/{id}/badges"] = {"parameters": parameters, "get": read}
     api["components"] = {
         "securitySchemes": {
             "tokens": {"$ref": "#/components/securitySchemes/bearer"},
@@ -45,13 +50,17 @@ ANYBODY = None
 
 @dataclass(frozen=True)
 class Route:
-    """One request, the scope that it needs (``""``: any token; ``ANYBODY``) and what is then answered."""
+    """One request, the scope that it needs (``""``: any token; ``ANYBODY``) and what is then answered.
+
+    :ivar place: what stands before a refusal.
+    """
 
     method: str
     path: str
     scope: str | None
     statuses: tuple[int, ...]
     body: Any = None
+    place: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -89,6 +98,16 @@ ROUTES = [
     Route("GET", "/people/1/teams", "read", (200,)),
     Route("PUT", "/people/1/teams", "write", (200,), []),
     Route("PATCH", "/people/1/teams", "write", (200,), []),
+    Route("GET", "/people/1/badges", "read", (200,)),
+    # … several at once, by the scopes of each
+    Route(
+        "POST",
+        "/-/batch",
+        "write",
+        (200,),
+        {"operations": [{"method": "POST", "path": "/people", "body": {"name": "Ada"}}]},
+        "operations[0]: ",
+    ),
     # … by any token, and by none
     Route("GET", "/teams", "", (200,)),
     Route("POST", "/teams", "", (201,), {}),
@@ -135,7 +154,7 @@ def is_unauthorized(response: requests.Response, route: Route, challenge: str) -
     assert response.headers["WWW-Authenticate"] == challenge
     assert response.headers["Content-Type"] == "application/json"
     if route.method != "HEAD":
-        assert response.json() == {"message": "Access Denied"}
+        assert response.json() == {"message": f"{route.place}Access Denied"}
 
 
 @by_route
@@ -176,7 +195,8 @@ def test_without_the_scope(service: Service, provider: Provider, route: Route) -
         == f'{PLAIN}, error="insufficient_scope", scope="{route.scope}"'
     )
     if route.method != "HEAD":
-        assert response.json() == {"error": f"The token needs the scope {route.scope}."}
+        told = f"{route.place}The token needs the scope {route.scope}."
+        assert response.json() == {"error": told}
 
 
 @by_route

@@ -73,9 +73,19 @@ def _operations(
             if access is None or (shape in (Shape.ROW, Shape.RELATED) and not draft.has_item):
                 continue
             for other in related if shape is Shape.RELATED else [""]:
-                path = shape.replace("{table}", _segment(draft.name))
-                path = path.replace("{id}", _key(draft.key)).replace("{related}", _segment(other))
-                yield path, verb, kind, draft.name, other, access
+                yield _path(shape, draft, other), verb, kind, draft.name, other, access
+        for child in tables.values():
+            couple = (draft.name, child.name)
+            if draft.name in child.parents and draft.has_item and couple not in pairs:
+                own, other_access = (each.access(Kind.CHILDREN, "get") for each in (draft, child))
+                if own is not None and other_access is not None:
+                    path = _path(Shape.RELATED, draft, child.name)
+                    yield path, "get", Kind.CHILDREN, *couple, own & other_access
+
+
+def _path(shape: Shape, draft: DraftTable, other: str) -> str:
+    path = shape.replace("{table}", _segment(draft.name))
+    return path.replace("{id}", _key(draft.key)).replace("{related}", _segment(other))
 
 
 def _key(names: tuple[str, ...]) -> str:

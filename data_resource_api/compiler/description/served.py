@@ -1,8 +1,8 @@
 """The document as clients get it: everything of the payload's, and what it leaves open.
 
 What the payload states stays as it is, and wins: a parameter, a body, a status that it describes is not
-described again, and a path or verb that it does not have is not added. Whatever hangs on a ``$ref`` is
-the payload's own too.
+described again, and a path or verb that it does not have is not added, but for the service's own batch.
+Whatever hangs on a ``$ref`` is the payload's own too.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from data_resource_api.compiler.description.batch import batch_operation
 from data_resource_api.compiler.description.components import Components
 from data_resource_api.compiler.description.operations import Described, OperationDescription
 from data_resource_api.compiler.description.rows import DescribedTable
-from data_resource_api.compiler.openapi import Operation
+from data_resource_api.compiler.openapi import BATCH_PATH, Operation
 from data_resource_api.compiler.openapi_rules import pointed_at
 from data_resource_api.compiler.security import token_requirement
 from data_resource_api.compiler.tables import ResourceTable
@@ -58,10 +59,22 @@ def served_document(
         told = OperationDescription(item.kind, item.path, of)
         filled = _filled(stated_operation, told, _parameters(path_item, api), api, taken)
         paths[item.path] = {**path_item, item.verb: filled}
+    if operations and BATCH_PATH not in paths:
+        asked = (_security(paths[item.path].get(item.verb), served) for item in operations)
+        batch = batch_operation(components, asked)
+        if batch["operationId"] in taken:
+            del batch["operationId"]
+        paths[BATCH_PATH] = {"post": batch}
     filled_components = components.document()
     if filled_components:
         served["components"] = filled_components
     return served | {"paths": paths}
+
+
+def _security(operation: object, served: Mapping[str, Any]) -> object:
+    """What the document states that an operation asks for; ``None`` where it says nothing."""
+    own = operation if isinstance(operation, Mapping) and "security" in operation else served
+    return own.get("security")
 
 
 def _operation_ids(paths: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
+from data_resource_api.compiler.description.batch import HEADERS, METHODS
 from data_resource_api.compiler.faults import Faults, join, json_name, nearest, quote
 from data_resource_api.errors import BadRequest
 from data_resource_api.rest.batch.references import (
@@ -18,12 +19,6 @@ from data_resource_api.rest.batch.references import (
     read_reference,
     references_of,
 )
-
-#: The methods of the generated API's operations.
-METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-#: The headers that one operation can have; everything else is the batch's own.
-HEADERS: Final = ("If-Match", "If-None-Match", "Prefer")
 
 _MEMBERS: Final = ("id", "method", "path", "headers", "body")
 

@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl, quote
 import orjson
 import psycopg2
 
+from data_resource_api.compiler.description.batch import METHODS
 from data_resource_api.compiler.faults import MAX_FAULTS
 from data_resource_api.compiler.openapi import Kind, Operation
 from data_resource_api.compiler.security import ANY_TOKEN, Security
 from data_resource_api.errors import BadRequest, DrgError, MethodNotAllowed, NotFound
 from data_resource_api.json_text import read_json, write_json
 from data_resource_api.rest.api_request import TAKES_BODY, ApiRequest, RawRequest
-from data_resource_api.rest.batch.reading import METHODS, Step, read_batch
+from data_resource_api.rest.batch.reading import Step, read_batch
 from data_resource_api.rest.batch.references import (
     Dangling,
     path_references,
@@ -25,17 +26,14 @@ from data_resource_api.rest.batch.references import (
     resolved_path,
 )
 from data_resource_api.rest.context import OperationContext, Plan
-from data_resource_api.rest.intake import Refused, take_in
-from data_resource_api.rest.intake_transaction import refused_rows
+from data_resource_api.rest.intake.plan import Refused, take_in
+from data_resource_api.rest.intake.transaction import refused_rows
 from data_resource_api.rest.keys import write_key
 from data_resource_api.rest.pipeline import completed, intake_of, read_request
 from data_resource_api.rest.plan import PLANS, READS
 from data_resource_api.rest.response import Reply, json_reply
 from data_resource_api.rest.servers import Servers
 from data_resource_api.rest.transaction import refused, run_together
-
-#: Where a batch is sent.
-BATCH_PATH: Final = "/-/batch"
 
 _JSON: Final = "application/json"
 

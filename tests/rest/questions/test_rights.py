@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from data_resource_api.rest.questions.asking import BARE
 from tests.provider import Provider
 from tests.service import Service, entry, payload, running
 
@@ -44,6 +45,11 @@ def document() -> dict[str, Any]:
         paths[f"/{table}"]["get"] = _DONE | {"security": [{"bearer": [scope]}]}
     for table in ("secret", "note"):
         del paths[f"/{table}"]["get"]
+        paths[f"/{table}/{{id}}/people"] = {
+            "parameters": paths["/people/{id}"]["parameters"],
+            "get": _DONE | {"security": [{"bearer": ["children"]}]},
+        }
+    del paths["/note/{id}/people"]
     return made
 
 
@@ -90,16 +96,43 @@ def test_who_may_list_both_tables_may_embed_one_in_the_other(
         "/people?order=grade(name)",
         "/people?select=name&order=grade(name)",
         "/people/1?select=name,grade(name)",
+        "/secret/1/people?select=name,grade(name)",
+        "/secret/1/people?select=name,g:grade!inner()&g.name=eq.A",
+        "/secret/1/people?order=grade(name)",
     ],
 )
 def test_a_table_whose_scope_is_missing_is_not_read_through_another(
     service: Service, provider: Provider, path: str
 ) -> None:
     """403 as the table's own GET, with the scope that is needed."""
-    own = ask(service, provider, "/grade", "read")
-    response = ask(service, provider, path, "read")
-    assert (response.status_code, response.json()) == (403, own.json())
-    assert response.headers["WWW-Authenticate"] == own.headers["WWW-Authenticate"]
+    own = ask(service, provider, "/grade", "read children")
+    for form in ("application/json", "text/csv", "application/x-ndjson", BARE):
+        headers = {**provider.bearer("read children"), "Accept": form}
+        response = service.get(path, headers=headers)
+        assert (response.status_code, response.json()) == (403, own.json())
+        assert response.headers["WWW-Authenticate"] == own.headers["WWW-Authenticate"]
+    operation = {"method": "GET", "path": path}
+    batch = {"operations": [{"method": "GET", "path": "/people"}, operation]}
+    refused = service.post("/-/batch", batch, headers=dict(provider.bearer("read children")))
+    assert (refused.status_code, "Ann" in refused.text) == (403, False)
+    assert own.json()["error"] in refused.json()["error"]
+
+
+def test_the_rows_of_one_row_are_read_by_the_scope_of_their_path(
+    service: Service, provider: Provider
+) -> None:
+    """And not by those of their table, or of the row."""
+    assert ask(service, provider, "/secret/1/people", "read").status_code == 403
+    found = ask(service, provider, "/secret/1/people?select=name,ssn", "children")
+    assert found.json()["people"] == [{"name": "Ann", "ssn": "S-1"}]
+    both = ask(service, provider, "/secret/1/people?select=name,grade(name)", "children grades")
+    assert both.json()["people"] == [{"name": "Ann", "grade": {"name": "A"}}]
+    for query in ("select=name,secret(name)", "order=secret(name)"):
+        hidden = ask(service, provider, f"/secret/1/people?{query}", "children read grades")
+        absent = query.replace("secret", "zzzzzz")
+        answer = ask(service, provider, f"/secret/1/people?{absent}", "children read grades")
+        assert hidden.status_code == answer.status_code == 400
+        assert hidden.text.replace("secret", "zzzzzz") == answer.text
 
 
 @pytest.mark.parametrize(

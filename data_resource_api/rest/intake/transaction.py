@@ -16,9 +16,9 @@ from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import BadRequest, Unavailable
 from data_resource_api.rest import transaction
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.intake import Intake, Refused, take_in
+from data_resource_api.rest.intake.plan import Intake, Refused, take_in
+from data_resource_api.rest.intake.rows import too_slow
 from data_resource_api.rest.response import Reply
-from data_resource_api.rest.rows_in import too_slow
 from data_resource_api.rest.servers import POSITION_SQL, Server, Servers
 
 #: Seconds that PostgreSQL has to end the statement itself before its connection is closed.

@@ -15,7 +15,7 @@ from data_resource_api.compiler.faults import json_name, nearest
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest, DrgError, Unavailable
-from data_resource_api.rest.copy_text import NULL, copy_array, copy_text
+from data_resource_api.rest.intake.copy_text import NULL, copy_array, copy_text
 
 #: Faults that an answer names; of the others it says how many there are.
 MOST_FAULTS: Final = 100

@@ -14,8 +14,8 @@ from data_resource_api.compiler.fields import BIGINT_RANGE, Field, FieldError, i
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest
 from data_resource_api.json_text import read_json
-from data_resource_api.rest.copy_text import NULL, copy_array, copy_text, needs_escape
-from data_resource_api.rest.rows_in import older_column
+from data_resource_api.rest.intake.copy_text import NULL, copy_array, copy_text, needs_escape
+from data_resource_api.rest.intake.rows import older_column
 
 #: One value's text → COPY text; raises FieldError.
 Convert = Callable[[str], str]

@@ -10,9 +10,9 @@ from data_resource_api.compiler.faults import nearest
 from data_resource_api.compiler.fields import Field, FieldError
 from data_resource_api.compiler.tables import ResourceTable
 from data_resource_api.errors import BadRequest
-from data_resource_api.rest.csv_columns import CsvColumn, columns_of
-from data_resource_api.rest.row_streams import BodyStream, text_lines
-from data_resource_api.rest.rows_in import RowSource, missing
+from data_resource_api.rest.intake.csv_columns import CsvColumn, columns_of
+from data_resource_api.rest.intake.rows import RowSource, missing
+from data_resource_api.rest.intake.streams import BodyStream, text_lines
 
 #: Rows, and bytes of the body, that are checked together.
 _BATCH: Final = 2_000

@@ -19,8 +19,8 @@ import psycopg2
 
 from data_resource_api.compiler.openapi import Kind
 from data_resource_api.errors import DrgError, Unavailable
+from data_resource_api.rest.output.rows import RowsOut
 from data_resource_api.rest.response import BrokenOff, Reply
-from data_resource_api.rest.rows_out import RowsOut
 from data_resource_api.rest.servers import Server, Servers, replayed_sql
 from data_resource_api.rest.statements import Rows, Statement
 from data_resource_api.rest.transaction import CannotConnect, execute, refused, take

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from data_resource_api.errors import BadRequest, Conflict, DrgError, Unavailable
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.preferences import Resolution, WritePreferences
+from data_resource_api.rest.intake.preferences import Resolution, WritePreferences
+from data_resource_api.rest.intake.rows import RowFaults, RowSource, missing
+from data_resource_api.rest.intake.staging import Attempt, Staging
 from data_resource_api.rest.response import Reply, created, json_reply, shown_key
-from data_resource_api.rest.rows_in import RowFaults, RowSource, missing
-from data_resource_api.rest.staging import Attempt, Staging
 from data_resource_api.rest.statements import Rows, Statement
 
 if TYPE_CHECKING:

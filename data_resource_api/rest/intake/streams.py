@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from data_resource_api.errors import BadRequest, TooLarge
 from data_resource_api.json_text import read_json
-from data_resource_api.rest.rows_in import Unreadable
+from data_resource_api.rest.intake.rows import Unreadable
 
 CSV: Final = "text/csv"
 NDJSON: Final = "application/x-ndjson"

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from data_resource_api.compiler.fields import Field
 from data_resource_api.compiler.tables import ResourceTable
-from data_resource_api.rest.preferences import Resolution
-from data_resource_api.rest.rows_in import MOST_FAULTS, RowSource, older_column, staged_columns
+from data_resource_api.rest.intake.preferences import Resolution
+from data_resource_api.rest.intake.rows import MOST_FAULTS, RowSource, older_column, staged_columns
 from data_resource_api.rest.statements import Statement, compile_sql, parameter
 
 #: No table of a resource can be called so.

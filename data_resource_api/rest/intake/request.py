@@ -6,11 +6,15 @@ from data_resource_api.compiler.faults import nearest, quote
 from data_resource_api.errors import BadRequest, Forbidden, PreconditionRequired
 from data_resource_api.rest.api_request import ApiRequest, RawRequest
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.csv_rows import CsvSource
-from data_resource_api.rest.intake import Intake
-from data_resource_api.rest.preferences import Resolution, WritePreferences, write_preferences
-from data_resource_api.rest.row_streams import CSV, json_lines
-from data_resource_api.rest.rows_in import ObjectSource, RowSource
+from data_resource_api.rest.intake.csv_rows import CsvSource
+from data_resource_api.rest.intake.plan import Intake
+from data_resource_api.rest.intake.preferences import (
+    Resolution,
+    WritePreferences,
+    write_preferences,
+)
+from data_resource_api.rest.intake.rows import ObjectSource, RowSource
+from data_resource_api.rest.intake.streams import CSV, json_lines
 
 
 def read_intake(context: OperationContext, raw: RawRequest, request: ApiRequest) -> Intake | None:

@@ -1,7 +1,7 @@
 """Rows on their way out, in another form than JSON: what is asked, and how the answer is written.
 
 A list, a query, a row, or those that refer to one, from the first row to the last where no limit is given,
-in the order of the key. ``rest.streams`` runs it.
+in the order of the key. ``rest.output.streams`` runs it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from data_resource_api.json_text import write_json
 from data_resource_api.rest.api_request import ApiRequest
 from data_resource_api.rest.children import PLAIN, Parent, children_of, parent_of
 from data_resource_api.rest.context import OperationContext
-from data_resource_api.rest.csv_text import CsvLines, OutColumn
-from data_resource_api.rest.forms import CSV, Form
 from data_resource_api.rest.listing import Listing
+from data_resource_api.rest.output.csv_text import CsvLines, OutColumn
+from data_resource_api.rest.output.forms import CSV, Form
 from data_resource_api.rest.pages import Start
 from data_resource_api.rest.plan import query_statement
 from data_resource_api.rest.questions.plan import ask_table, with_key
