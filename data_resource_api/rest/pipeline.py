@@ -24,8 +24,19 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
 
     :raises DrgError: the request is refused.
     """
-    kind = context.operation.kind
     request = read_request(context, raw)
+    try:
+        return _answer(context, servers, raw, request)
+    except DatabaseFailed as error:
+        if request.question is None:
+            raise
+        raise refused_question(error) from None
+
+
+def _answer(
+    context: OperationContext, servers: Servers, raw: RawRequest, request: ApiRequest
+) -> Reply:
+    kind = context.operation.kind
     if request.form is not JSON:
         asked = request.question
         out = (
@@ -38,19 +49,14 @@ def answer(context: OperationContext, servers: Servers, raw: RawRequest) -> Repl
     if intake is not None:
         return run_intake(servers, context, intake)
     position = read_position(raw.position)
-    try:
-        reply = run(
-            servers,
-            kind,
-            lambda: PLANS[kind](context, request),
-            position=position,
-            index_fields=context.index_fields,
-            atomic=kind in ATOMIC or request.conditions is not NONE,
-        )
-    except DatabaseFailed as error:
-        if request.question is None:
-            raise
-        raise refused_question(error) from None
+    reply = run(
+        servers,
+        kind,
+        lambda: PLANS[kind](context, request),
+        position=position,
+        index_fields=context.index_fields,
+        atomic=kind in ATOMIC or request.conditions is not NONE,
+    )
     return completed(request, reply)
 
 

@@ -215,6 +215,14 @@ class PageRun:
             kept = ("DATABASE_URL", "DRG_STATIC_DIR", "DRG_DATA_DIR")
             self.environment |= {name: self.service.environment[name] for name in kept} | variables
 
+    def _wait_for_every_worker(self, before: int) -> None:
+        """Until all have looked at what is stored: a late one would see what the page does next."""
+        deadline = time.monotonic() + 60
+        while "Serving on" not in self.service.log()[before:]:
+            assert time.monotonic() < deadline, self.service.log()
+            time.sleep(0.05)
+        time.sleep(0.5)  # what is live is told after that
+
     def run(self, block: Block) -> list[tuple[str, str, str]]:
         """Run a block: each command, the output shown for it, and its real one."""
         if block.file is not None:
@@ -229,8 +237,8 @@ class PageRun:
             self._set_variables(command)
             before = len(self.service.log())
             self.service.start()
+            self._wait_for_every_worker(before)
             self.settled = time.monotonic() + SETTLING_SECONDS
-            time.sleep(0.5)  # the other worker logs too
             return [(command, shown, self.documented(self.service.log()[before:]))]
         elif block.language == "console" and block.marks in ("", "fails"):
             fails = block.marks == "fails"

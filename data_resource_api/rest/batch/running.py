@@ -31,9 +31,10 @@ from data_resource_api.rest.intake.transaction import refused_rows
 from data_resource_api.rest.keys import write_key
 from data_resource_api.rest.pipeline import completed, intake_of, read_request
 from data_resource_api.rest.plan import PLANS, READS
+from data_resource_api.rest.questions.refusals import refused_question
 from data_resource_api.rest.response import Reply, json_reply
 from data_resource_api.rest.servers import Servers
-from data_resource_api.rest.transaction import refused, run_together
+from data_resource_api.rest.transaction import DatabaseFailed, refused, run_together
 
 _JSON: Final = "application/json"
 
@@ -86,6 +87,8 @@ class Batch:
         self._routes = routes
         self._contexts = self._allowed()
         self._at = 0
+        #: Whether the present one asks a question, in which PostgreSQL may find a fault.
+        self._asks = False
         self._kept = self._referred()
         #: What became of each operation, in their order.
         self.done: list[Done] = [
@@ -147,7 +150,10 @@ class Batch:
         context, _ = self._contexts[self._at]
         if context.operation.kind is Kind.CREATE:
             return refused_rows(error, context)
-        return refused(error, context.operation.kind, context.index_fields)
+        refusal = refused(error, context.operation.kind, context.index_fields)
+        if self._asks and isinstance(refusal, DatabaseFailed):
+            return refused_question(refusal)
+        return refusal
 
     def _plan(self) -> Plan:
         answers: dict[str, Any] = {}
@@ -160,6 +166,7 @@ class Batch:
             raw = self._raw(step, key, answers)
             self._note(key=raw.key or None)
             request = read_request(context, raw)
+            self._asks = request.question is not None
             reply = completed(request, (yield from _one(context, raw, request)))
             size += len(reply.body)
             if size > self._max_answer_bytes:

@@ -305,6 +305,22 @@ def test_a_table_whose_scope_is_missing_is_not_read_through_the_list(
     assert ask(f"{BORROWED}&select=id", "members").status_code == 403
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"], ids=["json", "csv"])
+@pytest.mark.parametrize("path", [f"{BORROWED}&", "/loan?"], ids=["children", "all"])
+def test_a_fault_that_only_the_database_finds_is_a_refusal(
+    ask: Any, path: str, accept: str
+) -> None:
+    answer = ask(f"{path}note=fts(klingon).a", Accept=accept)
+    assert (answer.status_code, "klingon" in answer.text) == (400, True)
+
+
+def test_such_a_fault_in_a_batch_names_its_operation(service: Service, provider: Provider) -> None:
+    paths = ("/loan?note=eq.a", "/loan?note=fts(klingon).a")
+    steps = [{"method": "GET", "path": path} for path in paths]
+    answer = service.post("/-/batch", {"operations": steps}, headers={**provider.bearer("read")})
+    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, "operations[1]")
+
+
 def test_a_table_that_nobody_can_list_is_as_if_it_were_not_there(ask: Any) -> None:
     hidden = ask(f"{BORROWED}&select=*,fine(name)")
     absent = ask(f"{BORROWED}&select=*,zzzz(name)")
