@@ -181,12 +181,14 @@ class Compiler:
     ) -> tuple[list[Term], tuple[OutputColumn, ...]]:
         """The columns of the answer: their SQL, and how they are shown."""
         columns: dict[str, tuple[Term, OutputColumn]] = {}
+        #: What stands in the answer under a name because it was named, which ``*`` does not.
+        named: dict[str, FieldPath | Embed] = {}
         for item in (Every(),) if question.select is None else question.select:
             match item:
                 case Every():
                     for field in table.fields.values():
                         name = str(field.name)
-                        if name not in embeds:
+                        if name not in embeds and name not in named:
                             shown = OutputColumn(name, field, False, field.show)
                             columns[name] = (source.c[field.name], shown)
                 case Selected():
@@ -195,10 +197,15 @@ class Compiler:
                     except FieldError as error:
                         self.names.faults.append(f"select: {item.field.name}: {error}")
                         continue
-                    columns[column[1].name] = column
+                    name = column[1].name
+                    if named.setdefault(name, item.field) != item.field:
+                        self.names.faults.append(_ambiguous(name))
+                    columns[name] = column
                 case Embed() if item.name in embeds and item.question.select != ():
                     term, embedded = self._embedded(embeds[item.name], source)
                     shown = OutputColumn(item.name, None, True, embedded.show, embedded)
+                    if named.setdefault(item.name, item) != item:
+                        self.names.faults.append(_ambiguous(item.name))
                     columns[item.name] = (term, shown)
         both = columns.values()
         return [term for term, _ in both], tuple(column for _, column in both)
@@ -264,6 +271,12 @@ def fault_at(place: str, name: str, error: object) -> str:
     """What is wrong with a field, and the parameter that names it where it is not called the same."""
     return (
         f"{name}: {error}" if not place or place.startswith(name) else f"{place}: {name}: {error}"
+    )
+
+
+def _ambiguous(name: str) -> str:
+    return (
+        f"select: {name} would stand for two things; write other: before one, to give it that name."
     )
 
 

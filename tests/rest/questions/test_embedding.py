@@ -122,6 +122,21 @@ def test_a_field_without_parentheses_is_itself(service: Service) -> None:
     assert rows(service, "select=boss_id&id=eq.2") == [{"boss_id": 1}]
 
 
+@pytest.mark.parametrize(
+    "select", ["boss_id,boss_id(name)", "boss_id(name),boss_id", "a:id,a:name", "id:name,id"]
+)
+def test_a_name_stands_for_one_thing_in_an_answer(service: Service, select: str) -> None:
+    response = requests.get(f"{service.url}/staff?select={select}", timeout=60)
+    assert response.status_code == 400
+    assert "would stand for two things" in response.json()["errors"][0]
+
+
+def test_what_is_named_wins_over_the_star(service: Service) -> None:
+    for select in ("*,name:id", "name:id,*"):
+        assert rows(service, f"select={select}&id=eq.2")[0]["name"] == 2
+    assert rows(service, "select=boss_id(id),*,id&id=eq.2")[0]["boss_id"] == {"id": 1}
+
+
 def test_a_name_that_postgresql_would_cut_is_refused(service: Service) -> None:
     response = requests.get(f"{service.url}/staff?select=staff({'n' * 64}:name)", timeout=60)
     assert response.status_code == 400
