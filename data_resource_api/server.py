@@ -12,11 +12,12 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from errno import EADDRINUSE
 from multiprocessing.connection import Connection
@@ -151,6 +152,30 @@ def _free_address(host: str, port: int) -> str:
         raise CannotServe(f"It cannot listen on {host}, port {port}: {reason}.") from error
 
 
+# ── signals ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _hear(heard: Callable[[], object]) -> None:
+    """Have a thread of its own call this for each signal that has a handler in Python.
+
+    The handler itself runs in the main thread, when that executes Python again. But the system may give a
+    signal to any thread, and a main thread that waits for a lock meanwhile learns nothing of it.
+    """
+    receiving, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while os.read(receiving, 1):
+            heard()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+
+
+def _leave_to_listener(_number: int, _frame: object) -> None:
+    """What a handler does where a thread hears the signals."""
+
+
 # ── the master ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -162,6 +187,7 @@ def _let_workers_start_without_handlers() -> None:
     blocked = {signal.SIGTERM}
 
     def begin() -> None:
+        signal.set_wakeup_fd(-1)  # the master's
         _leave_signals_to_master()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
 
@@ -219,9 +245,11 @@ class _Master:
 
     def start(self) -> None:
         """Begin to listen; granian has set its signal handlers and is about to start workers."""
-        stop = self._server.signal_handler_interrupt
         ignored = self._on_hangup == signal.SIG_IGN
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else _leave_to_listener)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave_to_listener)
+        _hear(self._server.signal_handler_interrupt)
         _let_workers_start_without_handlers()
         threading.Thread(target=self._listen, name="reports", daemon=True).start()
 
@@ -273,22 +301,26 @@ def _leave_signals_to_master() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # granian's comes when it serves
 
 
-def _hear_stop_while_starting() -> None:
-    """Keep a SIGTERM that comes between granian's handler and its loop, where granian loses it."""
+def _hear_stop() -> None:
+    """Stop at SIGTERM, also at one that comes while granian starts to serve, which it would lose."""
     signals: Any = granian_signals  # it has no types
-    set_signals = signals.set_sync_signals
+    set_signals, install = signals.set_sync_signals, signals.set_main_signals
+    stopping: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def set_signals_and_wait() -> Any:
+    def set_signals_and_tell() -> Any:
         event = set_signals()
-        served = time.monotonic() + SETTLE_SECONDS
-
-        def stop(*_: object) -> None:
-            threading.Timer(max(0.0, served - time.monotonic()), event.set).start()
-
-        signals.set_main_signals(stop)
+        stopping.put((event, time.monotonic() + SETTLE_SECONDS))
         return event
 
-    signals.set_sync_signals = set_signals_and_wait
+    def stop() -> None:
+        event, served = stopping.get()
+        time.sleep(max(0.0, served - time.monotonic()))
+        event.set()
+        stopping.put((event, served))
+
+    signals.set_main_signals = lambda *_: install(_leave_to_listener)
+    signals.set_sync_signals = set_signals_and_tell
+    _hear(stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +334,7 @@ class _Worker:
     def __call__(self) -> Flask:
         """The application; where it cannot be made, wait for the master to end this process."""
         _leave_signals_to_master()
-        _hear_stop_while_starting()
+        _hear_stop()
         threading.Thread(target=self._follow_master, name="follow", daemon=True).start()
         try:
             app = create_app(self.settings)

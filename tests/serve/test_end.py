@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -82,6 +83,38 @@ def _status(service: Service) -> int:
 
 
 # ── end ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def other_thread(process: int) -> int:
+    """A thread of a process that is not its main one, the one that was started last."""
+    return max(int(task.name) for task in Path(f"/proc/{process}/task").iterdir())
+
+
+def send_to_thread(process: int, thread: int, number: signal.Signals) -> None:
+    """As the system does when it chooses another thread than the main one for a signal."""
+    assert ctypes.CDLL(None, use_errno=True).tgkill(process, thread, number) == 0
+
+
+def test_a_stop_that_another_thread_of_the_master_receives_is_heard(
+    folder: Path, database: Database
+) -> None:
+    service = Service(folder, database).start()
+    wait_until_served(service)
+    assert service.process is not None
+    master = service.process.pid
+    assert other_thread(master) != master
+    send_to_thread(master, other_thread(master), signal.SIGTERM)
+    assert end(service) == 0
+
+
+def test_a_stop_that_another_thread_of_a_worker_receives_is_heard(
+    folder: Path, server_url: str
+) -> None:
+    with running(folder, server_url) as service:
+        wait_until_served(service)
+        worker = workers(service)[0]
+        send_to_thread(worker, other_thread(worker), signal.SIGTERM)
+        wait_for(lambda: worker not in workers(service))
 
 
 def test_a_request_in_flight_finishes_when_the_service_is_told_to_stop(
