@@ -100,7 +100,17 @@ class Database:
         return sorted(row[0] for row in rows)
 
     def drop(self) -> None:
-        self._on_server(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        """Drop it under whoever is connected; an autovacuum, which is not ours to end, is waited for."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self._on_server(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+            except psycopg2.errors.InsufficientPrivilege:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 class Service:
