@@ -100,9 +100,12 @@ def test_the_demo_shows_the_ui_and_its_rows_and_ctrl_c_ends_all_of_it(demo: Demo
         demo.get("/-/health")
 
 
-def test_the_readme_shows_what_the_demo_prints(demo: Demo) -> None:
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
     shown = [block for block in blocks(ROOT / "README.md") if block.marks == "demo"]
     assert shown
+    demo = Demo(tmp_path)
+    with demo.running():
+        pass
     for block in shown:
         for _, output in steps(block):
             assert contains(output, demo.output), demo.output

@@ -159,6 +159,18 @@ def caught_up(primary: Node, replica: Node) -> None:
 
 
 @contextlib.contextmanager
+def behind(primary: Node, replica: Node) -> Iterator[None]:
+    """Meanwhile the replica receives changes and does not make them: what it shows is older."""
+    caught_up(primary, replica)
+    replica.execute("SELECT pg_wal_replay_pause()")
+    asked = "SELECT pg_get_wal_replay_pause_state()"
+    wait_for("replay is paused", lambda: replica.execute(asked) == [("paused",)])
+    yield
+    replica.execute("SELECT pg_wal_replay_resume()")
+    caught_up(primary, replica)
+
+
+@contextlib.contextmanager
 def nodes(*names: str, **settings: str) -> Iterator[list[Node]]:
     """Servers with these names, the first one a running primary, the others running replicas of it."""
     folder = Path(tempfile.mkdtemp(prefix="drg-nodes-")).resolve()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scaling.postgres import Node, caught_up, nodes, wait_for
+from tests.scaling.postgres import Node, behind, caught_up, nodes, wait_for
 from tests.service import Database, Service, entry, free_port, payload
 
 PEOPLE = entry("people", {"name": "name", "type": "string"})
@@ -70,14 +70,8 @@ def service(
 
 @pytest.fixture
 def paused(primary: Node, replica: Node) -> Iterator[None]:
-    """The replica receives changes and does not make them: what it shows is older."""
-    caught_up(primary, replica)
-    replica.execute("SELECT pg_wal_replay_pause()")
-    asked = "SELECT pg_get_wal_replay_pause_state()"
-    wait_for("replay is paused", lambda: replica.execute(asked) == [("paused",)])
-    yield
-    replica.execute("SELECT pg_wal_replay_resume()")
-    caught_up(primary, replica)
+    with behind(primary, replica):
+        yield
 
 
 def add(service: Service, name: str) -> tuple[int, dict[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.scaling.postgres import Node, PgBouncer, caught_up, nodes, wait_for
+from tests.scaling.postgres import Node, PgBouncer, behind, caught_up, nodes, wait_for
 from tests.service import Database, Service, entry, open_folder, payload
 
 #: Many batches of a stream.
@@ -266,15 +266,8 @@ def test_a_batch_is_done_whole_or_not_at_all(service: Service) -> None:
 
 @pytest.fixture
 def paused(cluster: list[Node], replicated: Service) -> Iterator[None]:
-    """The replica receives changes and does not make them."""
-    primary, replica = cluster
-    caught_up(primary, replica)
-    replica.execute("SELECT pg_wal_replay_pause()")
-    asked = "SELECT pg_get_wal_replay_pause_state()"
-    wait_for("replay is paused", lambda: replica.execute(asked) == [("paused",)])
-    yield
-    replica.execute("SELECT pg_wal_replay_resume()")
-    caught_up(primary, replica)
+    with behind(*cluster):
+        yield
 
 
 def written(service: Service, how: str, name: str) -> requests.Response:
