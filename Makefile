@@ -102,7 +102,7 @@ profile: $(INSTALLED_DEV) ## where the time of a request goes: flame graphs in .
 # --- keeping ----------------------------------------------------------------------------------------------------
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+  --no-header --no-annotate pyproject.toml
 
 lock: $(INSTALLED_DEV) ## make the requirements files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --group build -o requirements.txt

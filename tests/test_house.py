@@ -54,7 +54,7 @@ COMPOSE_FILES = (
 FORBIDDEN = {
     "a package registry's host": r"\b(pypi|pythonhosted|npmjs|yarnpkg|anaconda)\.(org|com)\b",
     "a package source": r"\[\[source\]\]",
-    "an index option": r"(?<![\w-])--(extra-)?index-url\b|^\s*(extra-)?index-url\s*=",
+    "an index option": r"(?<![\w-])--(extra-)?index[-]url\b|^\s*(extra-)?index[-]url\s*=",
 }
 
 

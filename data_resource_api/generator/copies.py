@@ -100,7 +100,7 @@ class Copies:
             logger.warning("%s What is live is written again.", conflict)
             self._mend()
         except StorageError as error:
-            logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
+            _tell(error)
         except OSError:
             logger.exception("The copy in %s could not be replaced.", self.place)
 
@@ -120,5 +120,9 @@ class Copies:
             except CopyChanged as conflict:
                 logger.warning("%s What is live is written again.", conflict)
             except (StorageError, sa.exc.SQLAlchemyError) as error:
-                logger.error("The copy could not be replaced. %s", error)  # noqa: TRY400
+                _tell(error)
                 return
+
+
+def _tell(error: Exception) -> None:
+    logger.error("The copy could not be replaced. %s", error)

@@ -2,85 +2,28 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from openapi_spec_validator import validate
 
 from data_resource_api import compile_data_resource
 from data_resource_api.compiler.description import filters
-from data_resource_api.compiler.description.drafted import draft_openapi
-from data_resource_api.compiler.drafts import read_draft
 from data_resource_api.compiler.fields import FIELD_TYPES
 from data_resource_api.compiler.openapi import BATCH_PATH, KINDS, Kind
 from data_resource_api.json_text import write_json
 from data_resource_api.rest.questions.operators import OPERATORS
+from tests.compiler.documents import (
+    NAME,
+    drafted,
+    operations,
+    resolved,
+    served,
+    whole_document,
+    within,
+)
 from tests.service import all_paths, entry, payload, workforce
-
-NAME = {"name": "name", "type": "string", "constraints": {"required": True, "maxLength": 9}}
-
-
-def served(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
-    """The document as a client gets it, known to be valid OpenAPI 3.0, without the service's own part."""
-    openapi = whole_document(document, locked=locked)
-    del openapi["paths"][BATCH_PATH]
-    for name in ("request", "operation", "answer"):
-        del openapi["components"]["schemas"][f"Batch.{name}"]
-    return openapi
-
-
-def whole_document(document: Mapping[str, Any], *, locked: bool = False) -> dict[str, Any]:
-    """The document as a client gets it, known to be valid OpenAPI 3.0."""
-    before = copy.deepcopy(document)
-    resource = compile_data_resource(document)
-    openapi = json.loads(write_json(resource.locked_openapi if locked else resource.openapi))
-    assert document == before
-    validate(openapi)
-    return dict(openapi)
-
-
-def drafted(*drafts: Mapping[str, Any]) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(
-        write_json(draft_openapi([read_draft(draft) for draft in drafts]))
-    )
-    validate(document)
-    return document
-
-
-def resolved(value: Any, document: Mapping[str, Any]) -> Any:
-    """A value with its first ``$ref`` followed."""
-    while isinstance(value, dict) and "$ref" in value:
-        found: Any = document
-        for step in value["$ref"].split("/")[1:]:
-            found = found[step]
-        value = found
-    return value
-
-
-def within(part: Any, whole: Any, place: str = "") -> Iterator[str]:
-    """Where ``whole`` does not say what ``part`` says; a list may only have become longer."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        for name, item in part.items():
-            if name not in whole:
-                yield f"{place}/{name}"
-            else:
-                yield from within(item, whole[name], f"{place}/{name}")
-    elif isinstance(part, list) and isinstance(whole, list) and place.endswith("/parameters"):
-        if whole[: len(part)] != part:
-            yield place
-    elif part != whole:
-        yield place
-
-
-def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, item in document["paths"].items():
-        for verb in ("get", "put", "post", "patch", "delete"):
-            if verb in item:
-                yield f"{verb} {path}", item[verb]
 
 
 def test_nothing_that_a_payload_states_is_dropped_or_changed() -> None:
@@ -299,68 +242,6 @@ def test_a_document_that_nobody_validated_is_served_all_the_same() -> None:
     assert "201" in shown["paths"]["/people"]["post"]["responses"]
     api["components"] = 5
     assert compile_data_resource(document).openapi["components"] == 5
-
-
-def constrained(field: Mapping[str, Any]) -> dict[str, Any]:
-    """How a field is described."""
-    document = drafted(entry("t", {"name": "x", **field}))
-    found: dict[str, Any] = document["components"]["schemas"]["t"]["properties"]["x"]
-    return found
-
-
-@pytest.mark.parametrize(
-    ("field", "expected"),
-    [
-        ({"format": "email"}, {"type": "string", "format": "email"}),
-        ({"format": "binary"}, {"type": "string", "format": "byte"}),
-        ({"type": "integer"}, {"type": "integer", "format": "int32"}),
-        (
-            {"type": "integer", "constraints": {"minimum": 1, "maximum": "9000000000"}},
-            {"format": "int64", "minimum": 1, "maximum": 9000000000},
-        ),
-        ({"type": "number", "constraints": {"minimum": "0.5"}}, {"minimum": 0.5}),
-        ({"type": "integer", "constraints": {"enum": ["1", 2]}}, {"enum": [1, 2, None]}),
-        ({"type": "date", "constraints": {"minimum": "2020-01-01"}}, {"format": "date"}),
-        ({"type": "array", "constraints": {"maxLength": 3}}, {"maxItems": 3}),
-        ({"type": "object", "constraints": {"minLength": 1}}, {"minProperties": 1}),
-        ({"constraints": {"pattern": "a|b"}}, {"pattern": "^(?:a|b)$"}),
-        ({"constraints": {"enum": ["a", "b"]}}, {"enum": ["a", "b", None], "nullable": True}),
-        ({"title": "X", "description": "About."}, {"title": "X", "description": "About."}),
-    ],
-)
-def test_a_fields_constraints_are_in_its_schema(
-    field: dict[str, Any], expected: dict[str, Any]
-) -> None:
-    shown = constrained(field)
-    assert {name: shown.get(name) for name in expected} == expected
-
-
-def test_what_openapi_has_no_word_for_is_said_in_words() -> None:
-    date = constrained({"type": "date", "constraints": {"maximum": "2020-01-01", "unique": True}})
-    assert "2020-01-01" in date["description"]
-    assert "No two rows" in date["description"]
-    number = constrained({"type": "number", "constraints": {"enum": ["1", 2.5]}})
-    assert (
-        "enum" not in number
-    )  # generators of clients have enumerations of texts and integers only
-    assert number["description"] == "One of 1, 2.5."
-    # Python's regular expressions, which most tools' validators are made of, have no \z.
-    pattern = constrained({"constraints": {"pattern": "\\pN"}})
-    assert "pattern" not in pattern
-    assert "\\pN" in pattern["description"]
-
-
-def test_every_type_is_described() -> None:
-    for name in FIELD_TYPES:
-        assert constrained({"type": name})["nullable"] is True
-
-
-def test_generated_keys_may_be_left_out_and_are_always_answered() -> None:
-    schemas = drafted(entry("t", NAME))["components"]["schemas"]
-    assert "nullable" not in schemas["t"]["properties"]["id"]
-    assert "id" not in schemas["t.new"]["required"]
-    chosen = drafted(entry("t", {"name": "code", "type": "string"}, key="code"))
-    assert chosen["components"]["schemas"]["t.new"]["required"] == ["code"]
 
 
 def test_keys_of_several_fields_are_parameters_of_their_own() -> None:

@@ -134,7 +134,7 @@ def together(*calls: Callable[[], None]) -> None:
     def run(call: Callable[[], None]) -> None:
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - it is raised again
+        except BaseException as error:  # noqa: BLE001 (it is raised again, in the test's own thread)
             raised.append(error)
 
     threads = [threading.Thread(target=run, args=(call,)) for call in calls]

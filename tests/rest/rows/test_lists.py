@@ -163,7 +163,7 @@ def test_query_compares_json_by_value(service: Service) -> None:
 
 def test_query_pages_as_the_list_does(service: Service) -> None:
     add_people(service, 10)
-    service.execute("UPDATE people SET age = 7")  # type: ignore[union-attr]
+    service.execute("UPDATE people SET age = 7")
     response = service.post("/people/query?offset=4&limit=3", {"age": 7})
     assert [row["id"] for row in response.json()["results"]] == [5, 6, 7]
 
@@ -195,7 +195,7 @@ def test_query_refuses_what_it_cannot_ask(service: Service, body: object, named:
 
 def test_query_never_cuts_silently(service: Service) -> None:
     add_people(service, 51)
-    service.execute("UPDATE people SET age = 7")  # type: ignore[union-attr]
+    service.execute("UPDATE people SET age = 7")
     refused = service.post("/people/query", {"age": 7})
     assert refused.status_code == 400
     assert "limit" in refused.json()["error"]
